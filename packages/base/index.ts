@@ -1,0 +1,7 @@
+/** Front door of `base`: what every tier may use. Imports nothing from outside this room. */
+export * from "./assert.ts";
+export * from "./clock.ts";
+export * from "./errors.ts";
+export * from "./exchange.ts";
+export * from "./limits.ts";
+export * from "./logger.ts";

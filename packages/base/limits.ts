@@ -1,0 +1,50 @@
+/**
+ * Every default bound of the system in one place, with its unit in its name. A room takes the ones that concern it as
+ * an argument; nothing reads this table behind its caller's back.
+ */
+export const limits = Object.freeze({
+  /** Fields in one head. */
+  fieldsMax: 100,
+  /** Bytes of one field line. */
+  fieldBytesMax: 8 * 1024,
+  /** Bytes of all field lines of a head together. */
+  fieldsBytesMax: 16 * 1024,
+  /** Bytes of a request target; longer is 414. */
+  targetBytesMax: 8 * 1024,
+  /** Bytes of a chunk-size line with its extensions. */
+  chunkLineBytesMax: 256,
+  /** Bytes of a body that one of our own handlers reads whole; forwarded bodies stream without a bound. */
+  bodyBytesMax: 16 * 1024 * 1024,
+  /** From the first byte of a request to the end of its head. */
+  headTimeoutMs: 10_000,
+  /** A body must make at least `bodyProgressBytes` within this time. */
+  bodyProgressMs: 10_000,
+  bodyProgressBytes: 10 * 1024,
+  /** An idle keep-alive connection of a client. */
+  idleTimeoutMs: 75_000,
+  /** An idle pooled connection to an upstream whose own limit is unknown. */
+  upstreamIdleMs: 60_000,
+  upstreamConnectMs: 3_000,
+  upstreamFirstByteMs: 60_000,
+  /** Pipelined requests that wait behind the one being answered; beyond it the connection is not read. */
+  pipelineMax: 32,
+  retriesMax: 2,
+  /** Share of recent requests that may be retries. */
+  retryBudget: 0.2,
+  /** Bytes of a request body kept for a retry; a larger body is not replayed. */
+  replayBytesMax: 64 * 1024,
+  /** Bytes queued towards one real-time connection before volatile events are dropped, then the connection closed. */
+  outQueueBytesMax: 1024 * 1024,
+  /** Bytes of one Engine.IO payload or WebSocket message (socket.io's `maxHttpBufferSize`). */
+  messageBytesMax: 1_000_000,
+  /** Binary attachments of one Socket.IO packet. */
+  attachmentsMax: 10,
+  /** Bytes of client events that wait for a server during a handover, per socket. */
+  handoverQueueBytesMax: 1024 * 1024,
+  /** How long a socket without a server waits for another. */
+  handoverMs: 30_000,
+  /** How long the stream keeps an event. */
+  retentionMs: 24 * 60 * 60 * 1000,
+});
+
+export type Limits = typeof limits;
