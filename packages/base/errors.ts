@@ -40,7 +40,10 @@ export class OperatorError extends Error {
   readonly details: OperatorErrorDetails;
 
   constructor(code: OperatorErrorCode, details: OperatorErrorDetails) {
-    super(`${operatorErrors[code]} (${details.where})`, details.cause === undefined ? undefined : { cause: details.cause });
+    super(
+      `${operatorErrors[code]} (${details.where})`,
+      details.cause === undefined ? undefined : { cause: details.cause },
+    );
     this.code = code;
     this.details = details;
   }
@@ -65,19 +68,49 @@ export interface AnswerError {
 }
 
 export const answerErrors = {
-  HTTP_BAD_REQUEST: { status: 400, message: "The request is malformed.", hint: "Send a request that follows RFC 9112." },
-  HTTP_NO_SITE: { status: 421, message: "No site of that name is served here.", hint: "Check the host name of the address." },
+  HTTP_BAD_REQUEST: {
+    status: 400,
+    message: "The request is malformed.",
+    hint: "Send a request that follows RFC 9112.",
+  },
+  HTTP_NO_SITE: {
+    status: 421,
+    message: "No site of that name is served here.",
+    hint: "Check the host name of the address.",
+  },
   HTTP_NOT_FOUND: { status: 404, message: "There is nothing at this address.", hint: "Check the path." },
   HTTP_METHOD: { status: 405, message: "This method is not allowed here.", hint: "See the Allow field." },
   HTTP_TOO_LARGE: { status: 413, message: "The request's body is too large.", hint: "Send less." },
   HTTP_TARGET_TOO_LONG: { status: 414, message: "The address is too long.", hint: "Send data in the body instead." },
   HTTP_RANGE: { status: 416, message: "The range lies outside the file.", hint: "Ask for a range within its length." },
-  HTTP_FIELDS_TOO_LARGE: { status: 431, message: "The request's fields are too large.", hint: "Send fewer or shorter fields; clear cookies." },
+  HTTP_FIELDS_TOO_LARGE: {
+    status: 431,
+    message: "The request's fields are too large.",
+    hint: "Send fewer or shorter fields; clear cookies.",
+  },
   HTTP_TIMEOUT: { status: 408, message: "The request did not arrive in time.", hint: "Send it again." },
-  HTTP_INTERNAL: { status: 500, message: "The server met a fault of its own.", hint: "Try again; quote the request id." },
-  HTTP_NOT_IMPLEMENTED: { status: 501, message: "A coding or method of the request is not supported.", hint: "Use chunked or a length." },
-  HTTP_BAD_UPSTREAM: { status: 502, message: "The service answered with something that is not HTTP, or broke off.", hint: "Try again soon.", retryAfter: 1 },
-  HTTP_UNAVAILABLE: { status: 503, message: "The service has no instance that can answer.", hint: "Try again soon.", retryAfter: 2 },
+  HTTP_INTERNAL: {
+    status: 500,
+    message: "The server met a fault of its own.",
+    hint: "Try again; quote the request id.",
+  },
+  HTTP_NOT_IMPLEMENTED: {
+    status: 501,
+    message: "A coding or method of the request is not supported.",
+    hint: "Use chunked or a length.",
+  },
+  HTTP_BAD_UPSTREAM: {
+    status: 502,
+    message: "The service answered with something that is not HTTP, or broke off.",
+    hint: "Try again soon.",
+    retryAfter: 1,
+  },
+  HTTP_UNAVAILABLE: {
+    status: 503,
+    message: "The service has no instance that can answer.",
+    hint: "Try again soon.",
+    retryAfter: 2,
+  },
   HTTP_UPSTREAM_TIMEOUT: { status: 504, message: "The service took too long to answer.", hint: "Try again later." },
   HTTP_VERSION: { status: 505, message: "This version of HTTP is not spoken here.", hint: "Use HTTP/1.1." },
 } as const satisfies Record<string, AnswerError>;
@@ -106,7 +139,12 @@ export function renderError(code: AnswerErrorCode, accept: string, detail = "", 
     return { status: entry.status, fields, body };
   }
   if (wantsHtml) {
-    fields.push("content-type", "text/html; charset=utf-8", "content-security-policy", "default-src 'none'; style-src 'unsafe-inline'");
+    fields.push(
+      "content-type",
+      "text/html; charset=utf-8",
+      "content-security-policy",
+      "default-src 'none'; style-src 'unsafe-inline'",
+    );
     return { status: entry.status, fields, body: errorPage(entry.status, message, entry.hint, requestId) };
   }
   fields.push("content-type", "text/plain; charset=utf-8");

@@ -56,7 +56,8 @@ export class FakeClock implements Clock {
     for (;;) {
       let next: Pending | undefined;
       for (const p of this.#pending) {
-        if (p.at <= end && (next === undefined || p.at < next.at || (p.at === next.at && p.order < next.order))) next = p;
+        if (p.at <= end && (next === undefined || p.at < next.at || (p.at === next.at && p.order < next.order)))
+          next = p;
       }
       if (next === undefined) break;
       this.#pending.splice(this.#pending.indexOf(next), 1);

@@ -1,0 +1,70 @@
+/**
+ * `tideway start`: runs a configuration until it is told to stop. Owns signals, the lines that a person sees when the
+ * server is ready, and the promise that after a failed start nothing is left running.
+ */
+import { relative } from "node:path";
+import { findConfiguration, loadPlan, type Plan } from "../config/index.ts";
+import { createLog, type Log, System, type SystemAddresses } from "../system/index.ts";
+
+/** From the first signal to the end: requests and streams under way may finish meanwhile. */
+const drainMs = 10_000;
+
+export async function start(given: string | undefined, options: { check?: boolean; json?: boolean }): Promise<number> {
+  const plan = await loadPlan(findConfiguration(given, process.cwd()), process.env);
+  if (options.check === true) {
+    process.stdout.write(`${plan.file} is valid.\n`);
+    return 0;
+  }
+  const log = createLog({ level: plan.log.level, readable: process.stderr.isTTY });
+  const ended = Promise.withResolvers<number>();
+  const system = new System(plan, log, (error) => ended.reject(error));
+  const forget = onSignals(system, log, ended.resolve);
+  try {
+    const addresses = await Promise.race([system.start(), ended.promise]);
+    if (typeof addresses === "number") return addresses;
+    process.stdout.write(options.json === true ? `${JSON.stringify(addresses)}\n` : banner(plan, addresses));
+    return await ended.promise;
+  } finally {
+    await system.stop(0);
+    forget();
+    log.flush();
+  }
+}
+
+/** The first SIGTERM or SIGINT drains, a second one exits at once. */
+function onSignals(system: System, log: Log, ended: (code: number) => void): () => void {
+  let asked = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (asked) {
+      system.kill();
+      process.exit(1);
+    }
+    asked = true;
+    log.info({ signal }, "stopping: requests under way may finish; the same signal again stops at once");
+    system.stop(drainMs).then(
+      () => ended(0),
+      (error: unknown) => {
+        log.error({ error: String(error) }, "stopping failed");
+        ended(1);
+      },
+    );
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  return () => {
+    process.off("SIGTERM", stop);
+    process.off("SIGINT", stop);
+  };
+}
+
+function banner(plan: Plan, addresses: SystemAddresses): string {
+  const lines = ["", "  Tideway is ready.", ""];
+  for (const site of addresses.sites) lines.push(`  site       ${site}`);
+  if (addresses.console !== null) {
+    const token = relative(process.cwd(), addresses.console.tokenFile);
+    lines.push(`  console    ${addresses.console.address}  (token: ${token})`);
+  }
+  if (addresses.names !== null) lines.push(`  names      ${addresses.names}  (UDP and TCP)`);
+  lines.push(`  data       ${relative(process.cwd(), plan.dataDirectory) || "."}`, "", "  Ctrl+C stops it.", "", "");
+  return lines.join("\n");
+}

@@ -1,0 +1,4 @@
+/** Front door of `tideway/console`: what a running server tells its operator, over a page and over the control socket. */
+export { type RunningConsole, startConsole } from "./console.ts";
+export { askControl, type ControlServer, serveControl, socketPath } from "./control.ts";
+export type { InstanceReport, RealtimeReport, ServiceReport, StatusReport } from "./report.ts";

@@ -1,0 +1,56 @@
+/**
+ * Targets that need no other room: fixed answers, redirects, and the answer where there is no site or no path.
+ * Each answers at once and lets the listener drain whatever body the client sends.
+ */
+import {
+  type AnswerErrorCode,
+  type Exchange,
+  type ExchangeHandler,
+  type FieldList,
+  renderError,
+  type Target,
+} from "@tideway/base";
+import { field } from "@tideway/wire/fields";
+
+/** For a target that has said all it has to say. */
+const finished: ExchangeHandler = {
+  onBody() {},
+  onBodyEnd() {},
+  onDrain() {},
+  onClose() {},
+};
+
+function answer(exchange: Exchange, status: number, fields: FieldList, body: Uint8Array): void {
+  exchange.accept(finished);
+  exchange.respond(status, fields, body.length);
+  if (exchange.head.method !== "HEAD" && body.length > 0) exchange.write(body);
+  exchange.end();
+}
+
+/** Answers with an error of the registry, in the form that the client accepts. */
+export function answerError(exchange: Exchange, code: AnswerErrorCode, detail = ""): void {
+  const { status, fields, body } = renderError(code, field(exchange.head.fields, "accept") ?? "", detail, exchange.id);
+  answer(exchange, status, fields, Buffer.from(body));
+}
+
+export function fixedAnswer(service: string, options: { status: number; body: string; type: string }): Target {
+  const body = Buffer.from(options.body);
+  return {
+    handle(exchange) {
+      exchange.service = service;
+      answer(exchange, options.status, ["content-type", options.type], body);
+    },
+  };
+}
+
+/** `location` may hold `{path}`: the request's path and query. */
+export function redirect(service: string, options: { redirect: string; status: number }): Target {
+  return {
+    handle(exchange) {
+      exchange.service = service;
+      const location = options.redirect.replaceAll("{path}", exchange.head.path + exchange.head.query);
+      const fields = ["location", location, "content-type", "text/plain; charset=utf-8"];
+      answer(exchange, options.status, fields, Buffer.from(`See ${location}\n`));
+    },
+  };
+}
