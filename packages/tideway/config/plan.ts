@@ -2,15 +2,24 @@
  * From what a person wrote to the plan that the system runs: checked across keys, paths made absolute, frozen, and with
  * the origin of every value. Owns the meaning of the configuration; opens no port and starts nothing.
  */
+import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import type { Route, RoutingFault, RoutingTable } from "@tideway/engine/routing";
-import { explainIssues, formatPath, type Issue } from "./issues.ts";
-import { type AnyService, configSchema, type EffectiveConfig, type ServiceKind, serviceKinds } from "./schema.ts";
+import { compileRoutes, type RouteTable } from "@tideway/engine/routing";
+import { closest, explainIssues, formatPath, type Issue, show } from "./issues.ts";
+import {
+  type AnyService,
+  configSchema,
+  type EffectiveConfig,
+  type ServiceKind,
+  type ServiceOf,
+  serviceKinds,
+} from "./schema.ts";
 
 /** Where a value of the plan came from. */
 export type Origin = "file" | "default" | "environment PORT";
 
 export interface PlanRow {
+  /** Key path as it would be written in the file. */
   readonly path: string;
   readonly value: unknown;
   readonly origin: Origin;
@@ -24,7 +33,8 @@ export interface Plan {
   readonly dataDirectory: string;
   readonly listen: EffectiveConfig["listen"];
   readonly services: ReadonlyMap<string, AnyService>;
-  readonly routes: RoutingTable;
+  readonly sites: EffectiveConfig["sites"];
+  readonly routes: RouteTable;
   readonly names: EffectiveConfig["names"];
   readonly console: EffectiveConfig["console"];
   readonly log: EffectiveConfig["log"];
@@ -34,3 +44,155 @@ export interface Plan {
 export type PlanResult =
   | { readonly ok: true; readonly plan: Plan }
   | { readonly ok: false; readonly issues: readonly Issue[] };
+
+/** Checks `input`, the default export of `file`. `PORT` in the environment moves the first listener. */
+export function makePlan(
+  file: string,
+  input: unknown,
+  environment: Readonly<Record<string, string | undefined>>,
+): PlanResult {
+  const parsed = configSchema.safeParse(input);
+  if (!parsed.success) return { ok: false, issues: explainIssues(configSchema, input, parsed.error.issues) };
+  const config = parsed.data;
+  const issues: Issue[] = [];
+  const moved = movePort(config, environment["PORT"], issues);
+  const services = readServices(config, dirname(file), issues);
+  checkPorts(config, issues);
+  const ports = new Set(config.listen.map((entry) => entry.port));
+  const routes = compileRoutes(config.sites, { services: new Set(services.keys()), ports });
+  if (!routes.ok) {
+    for (const fault of routes.faults) issues.push({ ...fault, path: formatPath(fault.place) });
+  }
+  if (issues.length > 0 || !routes.ok) return { ok: false, issues };
+  const root = dirname(file);
+  const plan: Plan = {
+    file,
+    root,
+    dataDirectory: resolve(root, config.data),
+    listen: config.listen,
+    services,
+    sites: config.sites,
+    routes: routes.table,
+    names: config.names,
+    console: config.console,
+    log: config.log,
+    rows: listRows(config, input, moved),
+  };
+  return { ok: true, plan: Object.freeze(plan) };
+}
+
+/** Takes the port from the environment; true when it did. */
+function movePort(config: EffectiveConfig, value: string | undefined, issues: Issue[]): boolean {
+  if (value === undefined || value === "") return false;
+  const port = Number(value);
+  if (!/^\d{1,5}$/.test(value) || port > 65_535) {
+    issues.push({ path: "environment PORT", seen: show(value), allowed: "0 to 65535", hint: "Set PORT to a number, or unset it." });
+    return false;
+  }
+  config.listen[0]!.port = port;
+  return true;
+}
+
+function readServices(config: EffectiveConfig, root: string, issues: Issue[]): Map<string, AnyService> {
+  const services = new Map<string, AnyService>();
+  for (const [name, given] of Object.entries(config.services)) {
+    const kind = serviceKinds.find((candidate) => candidate in given) as ServiceKind;
+    services.set(name, { kind, options: given } as AnyService);
+  }
+  for (const [name, service] of services) {
+    if (service.kind === "files") readFolder(name, service.options, root, issues);
+    if (service.kind === "command") service.options.cwd = resolve(root, service.options.cwd ?? ".");
+    if (service.kind === "realtime") checkRealtime(name, service.options, services, issues);
+  }
+  return services;
+}
+
+function readFolder(name: string, options: ServiceOf<"files">, root: string, issues: Issue[]): void {
+  const folder = resolve(root, options.files);
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found === undefined || !found.isDirectory()) {
+    issues.push({
+      path: formatPath(["services", name, "files"]),
+      seen: `${show(options.files)}, ${found === undefined ? "which does not exist" : "which is not a folder"} (${folder})`,
+      allowed: "a folder",
+      hint: "Create it, or name another; relative paths start at the configuration's folder.",
+    });
+  }
+  options.files = folder;
+}
+
+function checkRealtime(
+  name: string,
+  options: ServiceOf<"realtime">,
+  services: ReadonlyMap<string, AnyService>,
+  issues: Issue[],
+): void {
+  const target = options.realtime.service;
+  const commands = [...services].filter(([, service]) => service.kind === "command").map(([key]) => key);
+  if (commands.includes(target)) {
+    for (const [other, service] of services) {
+      if (other === name || service.kind !== "realtime" || service.options.realtime.service !== target || other > name) continue;
+      issues.push({
+        path: formatPath(["services", name, "realtime", "service"]),
+        seen: `${show(target)}, which ${show(other)} uses too`,
+        allowed: "one realtime service for each application",
+        hint: "Route both paths to one realtime service.",
+      });
+    }
+    return;
+  }
+  const near = closest(target, commands);
+  issues.push({
+    path: formatPath(["services", name, "realtime", "service"]),
+    seen: services.has(target) ? `${show(target)}, which is not run by Tideway` : show(target),
+    allowed: commands.length === 0 ? "a service with a command; there is none" : commands.join(" | "),
+    hint: near === null ? "Name the service whose processes use @tideway/realtime." : `Did you mean ${show(near)}?`,
+  });
+}
+
+interface Claim {
+  readonly path: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Two claims on one port collide when their addresses are the same or one of them is every address. */
+function checkPorts(config: EffectiveConfig, issues: Issue[]): void {
+  const claims: Claim[] = config.listen.map((entry, index) => ({ ...entry, path: formatPath(["listen", index, "port"]) }));
+  if (config.names !== undefined) claims.push({ ...config.names.listen, path: "names.listen.port" });
+  if (config.console !== false) claims.push({ ...config.console, path: "console.port" });
+  const isAny = (host: string) => host === "0.0.0.0" || host === "::";
+  for (const [index, claim] of claims.entries()) {
+    if (claim.port === 0) continue;
+    const other = claims
+      .slice(0, index)
+      .find((c) => c.port === claim.port && (c.host === claim.host || isAny(c.host) || isAny(claim.host)));
+    if (other === undefined) continue;
+    issues.push({
+      path: claim.path,
+      seen: `${claim.port}, which ${other.path} takes too`,
+      allowed: "a port of its own",
+      hint: "Change one of the two.",
+    });
+  }
+}
+
+/** Every value of the effective configuration, leaf by leaf, with its origin. */
+function listRows(config: EffectiveConfig, input: unknown, portMoved: boolean): PlanRow[] {
+  const rows: PlanRow[] = [];
+  const walk = (value: unknown, given: unknown, path: (string | number)[]) => {
+    if (typeof value === "object" && value !== null && Object.keys(value).length > 0) {
+      for (const [key, inner] of Object.entries(value)) {
+        const step = Array.isArray(value) ? Number(key) : key;
+        walk(inner, typeof given === "object" && given !== null ? (given as Record<string, unknown>)[key] : undefined, [...path, step]);
+      }
+      return;
+    }
+    if (value === undefined) return;
+    const text = formatPath(path);
+    const moved = portMoved && text === "listen[0].port";
+    rows.push({ path: text, value, origin: moved ? "environment PORT" : given === undefined ? "default" : "file" });
+  };
+  walk(config, input, []);
+  return rows;
+}
