@@ -1,0 +1,78 @@
+/**
+ * Writes WebSocket frames (RFC 6455 §5): head and payload in one Buffer, for one write. A server's frames are unmasked and
+ * may be shared between connections; a client's are masked with a key of the caller's choosing.
+ */
+import { Opcode } from "./decode.ts";
+import { maskInPlace } from "./mask.ts";
+
+const FIN = 0x80;
+const MASKED = 0x80;
+
+/** A whole text message as a server's frame. */
+export function encodeText(text: string): Buffer {
+  const length = Buffer.byteLength(text, "utf8");
+  const head = headLength(length);
+  const frame = Buffer.allocUnsafe(head + length);
+  writeHead(frame, FIN | Opcode.text, 0, length);
+  // A text of ASCII alone is copied without looking at each character.
+  if (length === text.length) frame.write(text, head, "latin1");
+  else frame.write(text, head, "utf8");
+  return frame;
+}
+
+/** A whole binary message as a server's frame. */
+export function encodeBinary(data: Uint8Array): Buffer {
+  return encodeFrame(Opcode.binary, data);
+}
+
+/** A frame of any kind; `fin` false leaves the message open for continuations. */
+export function encodeFrame(opcode: Opcode, payload: Uint8Array, fin = true): Buffer {
+  const head = headLength(payload.length);
+  const frame = Buffer.allocUnsafe(head + payload.length);
+  writeHead(frame, (fin ? FIN : 0) | opcode, 0, payload.length);
+  frame.set(payload, head);
+  return frame;
+}
+
+/** A client's frame, masked with `key` (four bytes as a number); the payload is left as it is. */
+export function encodeMaskedFrame(opcode: Opcode, payload: Uint8Array, key: number, fin = true): Buffer {
+  const head = headLength(payload.length);
+  const frame = Buffer.allocUnsafe(head + 4 + payload.length);
+  writeHead(frame, (fin ? FIN : 0) | opcode, MASKED, payload.length);
+  frame.writeInt32BE(key | 0, head);
+  frame.set(payload, head + 4);
+  maskInPlace(frame, head + 4, frame.length, key | 0, 0);
+  return frame;
+}
+
+/** The payload of a close frame. The reason is cut to what a control frame holds, between characters. */
+export function closePayload(code: number, reason = ""): Buffer {
+  let text = Buffer.from(reason, "utf8");
+  if (text.length > 123) {
+    let end = 123;
+    while ((text[end]! & 0xc0) === 0x80) end--;
+    text = text.subarray(0, end);
+  }
+  const payload = Buffer.allocUnsafe(2 + text.length);
+  payload.writeUInt16BE(code, 0);
+  payload.set(text, 2);
+  return payload;
+}
+
+function headLength(length: number): number {
+  return length < 126 ? 2 : length < 0x10000 ? 4 : 10;
+}
+
+function writeHead(frame: Buffer, first: number, maskBit: number, length: number): void {
+  frame[0] = first;
+  if (length < 126) {
+    frame[1] = maskBit | length;
+  } else if (length < 0x10000) {
+    frame[1] = maskBit | 126;
+    frame.writeUInt16BE(length, 2);
+  } else {
+    frame[1] = maskBit | 127;
+    frame.writeUInt32BE(Math.floor(length / 0x100000000), 2);
+    frame.writeUInt32BE(length % 0x100000000, 6);
+  }
+}

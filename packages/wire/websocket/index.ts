@@ -1,0 +1,5 @@
+/** Front door of `wire/websocket`: RFC 6455 frames and the opening handshake. */
+export { FrameDecoder, type MessageSink, Opcode } from "./decode.ts";
+export { closePayload, encodeBinary, encodeFrame, encodeMaskedFrame, encodeText } from "./encode.ts";
+export { CloseCode, type Fault, type FaultCode, faultTable, isSendableCloseCode } from "./faults.ts";
+export { acceptKey, checkHandshake, type HandshakeRequest, type HandshakeResult } from "./handshake.ts";
