@@ -31,7 +31,8 @@ test("defaults are filled in: loopback, the fixed ports, two seconds between pro
   const plan = planOf({ services, sites, names: {} });
   assert.deepEqual(plan.listen, [{ host: "127.0.0.1", port: 7777 }]);
   assert.deepEqual(plan.console, { host: "127.0.0.1", port: 7770 });
-  assert.deepEqual(plan.names?.listen, { host: "127.0.0.1", port: 7753 });
+  assert.equal(plan.names?.host, "127.0.0.1");
+  assert.equal(plan.names?.port, 7753);
   assert.equal(plan.dataDirectory, join(folder, "data"));
   const web = plan.services.get("web");
   assert.ok(web?.kind === "command");
@@ -110,6 +111,13 @@ test("real time needs a service that Tideway runs, one for each", () => {
   assert.match(issueOf({ services: live("pong"), sites }).seen, /not run by Tideway/);
   const twice = { ...live("web"), again: { realtime: { service: "web" } } };
   assert.match(issueOf({ services: twice, sites }).allowed, /one realtime service/);
+});
+
+test("a record that a zone cannot hold is refused with its key path", () => {
+  const zones = { "abc.test": { www: { A: "not an address" } } };
+  const issue = issueOf({ services, sites, names: { zones } });
+  assert.equal(issue.path, 'names.zones["abc.test"].www.A');
+  planOf({ services, sites: { "www.abc.test": { "/": "web" } }, names: { zones: { "abc.test": { mail: { A: "192.0.2.1" } } } } });
 });
 
 test("PORT from the environment must be a port", () => {

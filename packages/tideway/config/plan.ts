@@ -3,8 +3,10 @@
  * the origin of every value. Owns the meaning of the configuration; opens no port and starts nothing.
  */
 import { statSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { dirname, resolve } from "node:path";
 import { compileRoutes, type RouteTable } from "@tideway/engine/routing";
+import { createZones, type Zones } from "@tideway/engine/zones";
 import { closest, explainIssues, formatPath, type Issue, show } from "./issues.ts";
 import {
   type AnyService,
@@ -35,7 +37,8 @@ export interface Plan {
   readonly services: ReadonlyMap<string, AnyService>;
   readonly sites: EffectiveConfig["sites"];
   readonly routes: RouteTable;
-  readonly names: EffectiveConfig["names"];
+  /** The name server: where it listens and what it answers. */
+  readonly names: { readonly host: string; readonly port: number; readonly zones: Zones } | null;
   readonly console: EffectiveConfig["console"];
   readonly log: EffectiveConfig["log"];
   readonly rows: readonly PlanRow[];
@@ -63,6 +66,7 @@ export function makePlan(
   if (!routes.ok) {
     for (const fault of routes.faults) issues.push({ ...fault, path: formatPath(fault.place) });
   }
+  const zones = readZones(config, file, issues);
   if (issues.length > 0 || !routes.ok) return { ok: false, issues };
   const root = dirname(file);
   const plan: Plan = {
@@ -73,7 +77,7 @@ export function makePlan(
     services,
     sites: config.sites,
     routes: routes.table,
-    names: config.names,
+    names: config.names === undefined || zones === null ? null : { ...config.names.listen, zones },
     console: config.console,
     log: config.log,
     rows: listRows(config, input, moved),
@@ -148,6 +152,42 @@ function checkRealtime(
     allowed: commands.length === 0 ? "a service with a command; there is none" : commands.join(" | "),
     hint: near === null ? "Name the service whose processes use @tideway/realtime." : `Did you mean ${show(near)}?`,
   });
+}
+
+/** The zones' serial is the file's time of change: it rises with each new configuration (RFC 1035 §3.3.13). */
+function readZones(config: EffectiveConfig, file: string, issues: Issue[]): Zones | null {
+  if (config.names === undefined) return null;
+  const changed = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const result = createZones({
+    sites: Object.keys(config.sites),
+    addresses: config.names.addresses ?? siteAddresses(config.listen.map((entry) => entry.host)),
+    zones: config.names.zones,
+    serial: Math.floor(changed / 1000),
+  });
+  if ("zones" in result) return result.zones;
+  for (const fault of result.faults) {
+    const path = formatPath(["names", "zones", ...fault.path]);
+    issues.push({ path, seen: fault.seen, allowed: fault.allowed, hint: "Mend the record, or remove it." });
+  }
+  return null;
+}
+
+/** The listeners' addresses; one that means every address stands for those by which the outside reaches this machine. */
+function siteAddresses(hosts: readonly string[]): string[] {
+  const addresses = new Set<string>();
+  for (const host of hosts) {
+    if (host === "localhost") addresses.add("127.0.0.1");
+    else if (host !== "0.0.0.0" && host !== "::") addresses.add(host);
+    else for (const address of outsideAddresses(host === "::")) addresses.add(address);
+  }
+  return [...addresses];
+}
+
+function outsideAddresses(both: boolean): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const outside = all.filter((entry) => !entry.internal && (both || entry.family === "IPv4"));
+  const usable = outside.filter((entry) => !entry.address.startsWith("fe80:")).map((entry) => entry.address);
+  return usable.length > 0 ? usable : ["127.0.0.1"];
 }
 
 interface Claim {

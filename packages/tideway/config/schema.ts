@@ -118,6 +118,11 @@ export const configSchema = z.strictObject({
   names: z
     .strictObject({
       listen: z.strictObject({ host: hostName.default("127.0.0.1"), port: port.default(7753) }).prefault({}),
+      addresses: z
+        .array(z.union([z.ipv4(), z.ipv6()]))
+        .min(1)
+        .optional()
+        .describe("What the sites' names resolve to; the listeners' addresses unless given"),
       zones: z.record(z.string(), zoneRecords).default({}),
     })
     .optional()
