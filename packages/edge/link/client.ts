@@ -78,7 +78,10 @@ class LinkClient implements Link {
 
   send(message: ToHub): void {
     if (this.#state === LinkState.closed) return;
-    if (isTooLarge(message, this.#limits.payloadBytesMax)) return this.#refuse(message);
+    if (isTooLarge(message, this.#limits.payloadBytesMax)) {
+      this.#refuse(message);
+      return;
+    }
     if (this.#state === LinkState.open) this.#line?.send(message);
     else this.#keep(message);
   }

@@ -185,7 +185,10 @@ export class Line<In extends LinkMessage, Out extends LinkMessage> {
     let at = 0;
     for (;;) {
       const reading = readFrame(bytes, at, this.#limits.frameBytesMax);
-      if (reading.state === "fault") return this.#end(LineEnd.garbage, `${reading.fault}: ${reading.seen}`);
+      if (reading.state === "fault") {
+        this.#end(LineEnd.garbage, `${reading.fault}: ${reading.seen}`);
+        return;
+      }
       if (reading.state === "short") {
         this.#needs = reading.needs;
         break;
@@ -203,8 +206,14 @@ export class Line<In extends LinkMessage, Out extends LinkMessage> {
   }
 
   #onFrame(kind: FrameKind, body: Buffer): void {
-    if (kind === FrameKind.hello) return this.#onHello(body);
-    if (this.#state === LineState.greeting) return this.#end(LineEnd.garbage, "a frame before hello");
+    if (kind === FrameKind.hello) {
+      this.#onHello(body);
+      return;
+    }
+    if (this.#state === LineState.greeting) {
+      this.#end(LineEnd.garbage, "a frame before hello");
+      return;
+    }
     if (kind === FrameKind.beat) {
       if (body.length > 0) this.#end(LineEnd.garbage, "a beat with a body");
       return;
@@ -215,13 +224,18 @@ export class Line<In extends LinkMessage, Out extends LinkMessage> {
   }
 
   #onHello(body: Buffer): void {
-    if (this.#state !== LineState.greeting) return this.#end(LineEnd.garbage, "a second hello");
+    if (this.#state !== LineState.greeting) {
+      this.#end(LineEnd.garbage, "a second hello");
+      return;
+    }
     const hello = decodeHello(body);
     if (hello.state !== "whole") {
-      return this.#end(LineEnd.garbage, hello.state === "fault" ? `${hello.fault}: ${hello.seen}` : "hello cut short");
+      this.#end(LineEnd.garbage, hello.state === "fault" ? `${hello.fault}: ${hello.seen}` : "hello cut short");
+      return;
     }
     if (hello.value !== linkVersion) {
-      return this.#end(LineEnd.version, `the peer speaks version ${hello.value} of the link, this side ${linkVersion}`);
+      this.#end(LineEnd.version, `the peer speaks version ${hello.value} of the link, this side ${linkVersion}`);
+      return;
     }
     this.#state = LineState.open;
     this.#watch.cancel();
