@@ -1,0 +1,25 @@
+/** Commons behind Tideway: what `npm start` runs. Every value can be read in the contract of the configuration. */
+import { defineConfig } from "tideway";
+
+/** Relative to this file, which is also where the instances run. */
+const data = process.env["TIDEWAY_DATA"] ?? "./data";
+
+export default defineConfig({
+  listen: [{ host: "127.0.0.1", port: Number(process.env["PORT"] ?? 7777) }],
+  data,
+  services: {
+    web: {
+      command: "node server/main.ts",
+      instances: 2,
+      health: { path: "/healthz" },
+      env: { COMMONS_DATA: process.env["COMMONS_DATA"] ?? data },
+    },
+    page: { files: "./web/dist", fallback: "index.html" },
+    live: { realtime: { path: "/socket.io", service: "web" } },
+  },
+  sites: {
+    "www.commons.test": { "/": "page", "/api": "web", "/socket.io": "live" },
+    "*": { "/": "page", "/api": "web", "/socket.io": "live" },
+  },
+  names: { listen: { host: "127.0.0.1", port: 7753 }, zones: { "commons.test": {} } },
+});
