@@ -46,7 +46,10 @@ export function temporaryFolder(name: string): { path: string; remove(): void } 
 }
 
 /** Runs the command line to its end. */
-export async function tideway(arguments_: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<CommandResult> {
+export async function tideway(
+  arguments_: readonly string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<CommandResult> {
   const child = spawn(process.execPath, [command, ...arguments_], {
     cwd: options.cwd ?? repository,
     env: { ...process.env, ...options.env },
@@ -151,7 +154,11 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Asks again and again until `probe` gives something; fails after `limitMs` with what was awaited. */
-export async function until<T>(what: string, probe: () => Promise<T | null | false | undefined>, limitMs = 10_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | null | false | undefined>,
+  limitMs = 10_000,
+): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {
     const value = await probe();
