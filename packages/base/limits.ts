@@ -26,6 +26,11 @@ export const limits = Object.freeze({
   upstreamIdleMs: 60_000,
   upstreamConnectMs: 3_000,
   upstreamFirstByteMs: 60_000,
+  /** Open connections to one instance, those of upgraded protocols not counted. */
+  upstreamConnectionsMax: 1_024,
+  /** Requests of one service that wait for an instance or a connection; beyond it the answer is 503 at once. */
+  upstreamWaitersMax: 1_024,
+  upstreamWaitMs: 5_000,
   /** Pipelined requests that wait behind the one being answered; beyond it the connection is not read. */
   pipelineMax: 32,
   retriesMax: 2,
