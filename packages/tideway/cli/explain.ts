@@ -69,7 +69,8 @@ async function askInstance(plan: Plan, name: string | undefined, service: AnySer
     const { instance } = await askControl<{ instance: string | null }>(plan.dataDirectory, path);
     return { running: true, instance };
   } catch (error) {
-    if (error instanceof OperatorError && error.code === "CONTROL_UNREACHABLE") return { running: false, instance: null };
+    if (error instanceof OperatorError && error.code === "CONTROL_UNREACHABLE")
+      return { running: false, instance: null };
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 /** `tideway status`: asks the running server, and prints its report. */
-import { askControl, type StatusReport } from "../console/index.ts";
+
 import { findConfiguration, loadPlan } from "../config/index.ts";
+import { askControl, type StatusReport } from "../console/index.ts";
 import { table } from "./table.ts";
 
 export async function status(given: string | undefined, options: { json?: boolean }): Promise<number> {
@@ -11,7 +12,9 @@ export async function status(given: string | undefined, options: { json?: boolea
 }
 
 function readable(report: StatusReport): string {
-  const parts = [`Tideway ${report.version}, process ${report.pid}, running for ${duration(report.uptimeMs)}\n${report.configuration}`];
+  const parts = [
+    `Tideway ${report.version}, process ${report.pid}, running for ${duration(report.uptimeMs)}\n${report.configuration}`,
+  ];
   const section = (head: string[], rows: (string | number)[][]) => {
     if (rows.length > 0) parts.push(table(head, rows));
   };
@@ -45,7 +48,10 @@ function readable(report: StatusReport): string {
     report.realtime.flatMap((r) => r.streams.map((s) => [r.name, s.namespace, s.last])),
   );
   if (report.names !== null) {
-    section(["NAMES", "ZONES", "QUERIES"], [[report.names.address, report.names.zones.join(", "), report.names.queries]]);
+    section(
+      ["NAMES", "ZONES", "QUERIES"],
+      [[report.names.address, report.names.zones.join(", "), report.names.queries]],
+    );
   }
   return parts.join("\n\n");
 }

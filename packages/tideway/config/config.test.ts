@@ -68,9 +68,24 @@ test("wrong types, ranges and URLs say what was seen and what is allowed", () =>
     [{ services, sites, listen: [{ port: 99_999 }] }, "listen[0].port", "99999", /at most 65535/],
     [{ services, sites, listen: [{ port: "80" }] }, "listen[0].port", '"80"', /number/],
     [{ services, sites, listen: [] }, "listen", "[]", /not empty/],
-    [{ services: { web: { command: "x", balance: "random" } }, sites }, "services.web.balance", '"random"', /"least-busy"/],
-    [{ services: { web: { upstreams: ["htp:/x"] } }, sites }, "services.web.upstreams[0]", '"htp:/x"', /an http:\/\/ URL/],
-    [{ services: { web: { command: "x", health: { path: "z" } } }, sites }, "services.web.health.path", '"z"', /begins with \//],
+    [
+      { services: { web: { command: "x", balance: "random" } }, sites },
+      "services.web.balance",
+      '"random"',
+      /"least-busy"/,
+    ],
+    [
+      { services: { web: { upstreams: ["htp:/x"] } }, sites },
+      "services.web.upstreams[0]",
+      '"htp:/x"',
+      /an http:\/\/ URL/,
+    ],
+    [
+      { services: { web: { command: "x", health: { path: "z" } } }, sites },
+      "services.web.health.path",
+      '"z"',
+      /begins with \//,
+    ],
     [{ services, sites: { "*": { "/": 5 } } }, 'sites["*"]["/"]', "5", /string, or an object/],
     [{ services: { web: { command: "x", instances: 0 } }, sites }, "services.web.instances", "0", /at least 1/],
     [{ services }, "sites", "nothing", /record/],
@@ -95,7 +110,15 @@ test("two listeners on one port are refused, and so is a console or name server 
   assert.equal(issueOf({ services, sites, listen: [{ port: 80 }, { port: 80 }] }).path, "listen[1].port");
   assert.equal(issueOf({ services, sites, listen: [{ host: "0.0.0.0", port: 7770 }] }).path, "console.port");
   assert.equal(issueOf({ services, sites, names: { listen: { port: 7777 } } }).path, "names.listen.port");
-  planOf({ services, sites, console: false, listen: [{ host: "127.0.0.1", port: 80 }, { host: "127.0.0.2", port: 80 }] });
+  planOf({
+    services,
+    sites,
+    console: false,
+    listen: [
+      { host: "127.0.0.1", port: 80 },
+      { host: "127.0.0.2", port: 80 },
+    ],
+  });
 });
 
 test("a folder that does not exist is refused with its absolute path", () => {
@@ -117,7 +140,11 @@ test("a record that a zone cannot hold is refused with its key path", () => {
   const zones = { "abc.test": { www: { A: "not an address" } } };
   const issue = issueOf({ services, sites, names: { zones } });
   assert.equal(issue.path, 'names.zones["abc.test"].www.A');
-  planOf({ services, sites: { "www.abc.test": { "/": "web" } }, names: { zones: { "abc.test": { mail: { A: "192.0.2.1" } } } } });
+  planOf({
+    services,
+    sites: { "www.abc.test": { "/": "web" } },
+    names: { zones: { "abc.test": { mail: { A: "192.0.2.1" } } } },
+  });
 });
 
 test("PORT from the environment must be a port", () => {
@@ -126,7 +153,10 @@ test("PORT from the environment must be a port", () => {
 
 test("a file that is missing, throws or exports nothing is named with a way out", async () => {
   const fault = async (promise: Promise<unknown>) => {
-    const error = await promise.then(() => assert.fail("taken"), (e: unknown) => e);
+    const error = await promise.then(
+      () => assert.fail("taken"),
+      (e: unknown) => e,
+    );
     assert.ok(error instanceof ConfigurationFault, String(error));
     return error.faults[0]!;
   };

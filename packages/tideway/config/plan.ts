@@ -90,7 +90,12 @@ function movePort(config: EffectiveConfig, value: string | undefined, issues: Is
   if (value === undefined || value === "") return false;
   const port = Number(value);
   if (!/^\d{1,5}$/.test(value) || port > 65_535) {
-    issues.push({ path: "environment PORT", seen: show(value), allowed: "0 to 65535", hint: "Set PORT to a number, or unset it." });
+    issues.push({
+      path: "environment PORT",
+      seen: show(value),
+      allowed: "0 to 65535",
+      hint: "Set PORT to a number, or unset it.",
+    });
     return false;
   }
   config.listen[0]!.port = port;
@@ -135,7 +140,8 @@ function checkRealtime(
   const commands = [...services].filter(([, service]) => service.kind === "command").map(([key]) => key);
   if (commands.includes(target)) {
     for (const [other, service] of services) {
-      if (other === name || service.kind !== "realtime" || service.options.realtime.service !== target || other > name) continue;
+      if (other === name || service.kind !== "realtime" || service.options.realtime.service !== target || other > name)
+        continue;
       issues.push({
         path: formatPath(["services", name, "realtime", "service"]),
         seen: `${show(target)}, which ${show(other)} uses too`,
@@ -198,7 +204,10 @@ interface Claim {
 
 /** Two claims on one port collide when their addresses are the same or one of them is every address. */
 function checkPorts(config: EffectiveConfig, issues: Issue[]): void {
-  const claims: Claim[] = config.listen.map((entry, index) => ({ ...entry, path: formatPath(["listen", index, "port"]) }));
+  const claims: Claim[] = config.listen.map((entry, index) => ({
+    ...entry,
+    path: formatPath(["listen", index, "port"]),
+  }));
   if (config.names !== undefined) claims.push({ ...config.names.listen, path: "names.listen.port" });
   if (config.console !== false) claims.push({ ...config.console, path: "console.port" });
   const isAny = (host: string) => host === "0.0.0.0" || host === "::";
@@ -224,7 +233,10 @@ function listRows(config: EffectiveConfig, input: unknown, portMoved: boolean): 
     if (typeof value === "object" && value !== null && Object.keys(value).length > 0) {
       for (const [key, inner] of Object.entries(value)) {
         const step = Array.isArray(value) ? Number(key) : key;
-        walk(inner, typeof given === "object" && given !== null ? (given as Record<string, unknown>)[key] : undefined, [...path, step]);
+        walk(inner, typeof given === "object" && given !== null ? (given as Record<string, unknown>)[key] : undefined, [
+          ...path,
+          step,
+        ]);
       }
       return;
     }

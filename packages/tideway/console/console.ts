@@ -58,12 +58,14 @@ function listen(server: Server, options: ConsoleOptions): Promise<void> {
     server.once("error", (cause: NodeJS.ErrnoException) => {
       const taken = cause.code === "EADDRINUSE";
       failed(
-        !taken ? cause : new OperatorError("START_PORT_IN_USE", {
-          where: `console.port, ${options.host}:${options.port}`,
-          seen: "another program listens there",
-          hint: "Set console: { port: … } in the configuration, or console: false for none.",
-          cause,
-        }),
+        !taken
+          ? cause
+          : new OperatorError("START_PORT_IN_USE", {
+              where: `console.port, ${options.host}:${options.port}`,
+              seen: "another program listens there",
+              hint: "Set console: { port: … } in the configuration, or console: false for none.",
+              cause,
+            }),
       );
     });
     server.listen(options.port, options.host, () => done());
@@ -125,7 +127,10 @@ class ConsolePages {
       return { status: 405, type: "text/plain", body: "GET only.\n" };
     }
     const known = this.#known(incoming);
-    if (path === "/") return known ? { status: 200, type: html, body: statusPage } : { status: 401, type: html, body: loginPage(false) };
+    if (path === "/")
+      return known
+        ? { status: 200, type: html, body: statusPage }
+        : { status: 401, type: html, body: loginPage(false) };
     if (!known) return { status: 401, type: "text/plain", body: "Log in first.\n" };
     if (path === "/console.js") return { status: 200, type: "text/javascript", body: statusScript };
     if (path === "/status.json") {
