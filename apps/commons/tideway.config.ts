@@ -21,5 +21,6 @@ export default defineConfig({
     "www.commons.test": { "/": "page", "/api": "web", "/socket.io": "live" },
     "*": { "/": "page", "/api": "web", "/socket.io": "live" },
   },
-  names: { listen: { host: "127.0.0.1", port: 7753 }, zones: { "commons.test": {} } },
+  console: { port: Number(process.env["TIDEWAY_CONSOLE_PORT"] ?? 7770) },
+  names: { listen: { host: "127.0.0.1", port: Number(process.env["TIDEWAY_NAMES_PORT"] ?? 7753) }, zones: { "commons.test": {} } },
 });

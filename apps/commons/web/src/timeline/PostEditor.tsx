@@ -1,0 +1,83 @@
+/** Editing a post where it stands. When somebody (or oneself, elsewhere) was quicker, nothing is overwritten unseen. */
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { lengthOf, POST_LENGTH_MAX, type Post, tidyBody } from "../../../contract.ts";
+import { RequestError } from "../api.ts";
+import { Counter } from "./Counter.tsx";
+import { edit } from "./store.ts";
+
+export function PostEditor({ post, onEnd }: { post: Post; onEnd: () => void }) {
+  /** The version that this text answers to. */
+  const [base, setBase] = useState(post);
+  const [text, setText] = useState(post.body);
+  const [fault, setFault] = useState("");
+  const [busy, setBusy] = useState(false);
+  const input = useRef<HTMLTextAreaElement>(null);
+  const id = useId();
+  const length = lengthOf(tidyBody(text));
+  const possible = length > 0 && length <= POST_LENGTH_MAX;
+
+  useEffect(() => {
+    const area = input.current!;
+    area.focus();
+    area.setSelectionRange(area.value.length, area.value.length);
+  }, []);
+
+  const save = async () => {
+    if (!possible || busy) return;
+    if (tidyBody(text) === base.body) return onEnd();
+    setBusy(true);
+    try {
+      await edit(base, text);
+      onEnd();
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      setBusy(false);
+      setFault(error.message);
+      if (error.post === null) return;
+      setBase(error.post);
+      setFault(`It was changed elsewhere meanwhile, to: “${error.post.body}”. Save again to replace that.`);
+    }
+  };
+
+  return (
+    <form
+      class="editor"
+      aria-label="Edit this post"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
+      <textarea
+        ref={input}
+        class="editor__text"
+        data-testid="edit-body"
+        aria-label="Text of the post"
+        aria-describedby={id}
+        rows={2}
+        dir="auto"
+        value={text}
+        onInput={(event) => setText(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.isComposing) return;
+          if (event.key === "Escape") onEnd();
+          if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+          event.preventDefault();
+          void save();
+        }}
+      />
+      <p class="post__fault" role="alert">
+        {fault}
+      </p>
+      <div class="editor__bar">
+        <Counter id={id} length={length} />
+        <button type="button" class="button button--quiet button--small" data-testid="cancel" onClick={onEnd}>
+          Cancel
+        </button>
+        <button type="submit" class="button button--primary button--small" data-testid="save" disabled={!possible}>
+          {busy ? "Saving…" : "Save"}
+        </button>
+      </div>
+    </form>
+  );
+}
