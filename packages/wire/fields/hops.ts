@@ -20,21 +20,26 @@ const plainOptions: ReadonlySet<string> = new Set([
   "Close",
 ]);
 
+const nothing: ReadonlySet<string> = new Set();
+
 /**
- * The fields that may be forwarded: without hop-by-hop fields, without framing, and without those that `Connection`
- * names. A new list; order and repetition are kept.
+ * The fields that may be forwarded: without hop-by-hop fields, without framing, without those that `Connection` names,
+ * and without `besides`. Order and repetition are kept. They are added to `kept`: a new list unless given.
  */
-export function endToEndFields(fields: FieldList): FieldList {
+export function endToEndFields(
+  fields: FieldList,
+  besides: ReadonlySet<string> = nothing,
+  kept: FieldList = [],
+): FieldList {
   let named: Set<string> | undefined;
   for (let i = 0; i < fields.length; i += 2) {
     if (fields[i] !== "connection" || plainOptions.has(fields[i + 1]!)) continue;
     named ??= new Set();
     for (const option of listElements(fields[i + 1]!.toLowerCase())) named.add(option);
   }
-  const kept: FieldList = [];
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!;
-    if (hopByHop.has(name) || named?.has(name) === true) continue;
+    if (hopByHop.has(name) || besides.has(name) || named?.has(name) === true) continue;
     kept.push(name, fields[i + 1]!);
   }
   return kept;

@@ -1,0 +1,250 @@
+/**
+ * Owns one request's way to an upstream and back: which connection, how often, and what the client is told when it
+ * fails (RFC 9110 §9.2.2 for what may be repeated). Between two sockets it is only calls: each side's `false` pauses the
+ * other side, and no byte of a body is copied. Refuses to choose instances.
+ *
+ * The exchange is done with after `end`, `abort`, `upgrade` or `onClose`; `#phase` says so, and every call after is nothing.
+ */
+import type { Socket } from "node:net";
+import { type AnswerErrorCode, type Exchange, type ExchangeHandler, type FieldList, renderError } from "@tideway/base";
+import { field } from "@tideway/wire/fields";
+import type { ResponseHead } from "@tideway/wire/http1";
+import {
+  type Instance,
+  type LeaseFault,
+  type LeaseHandler,
+  type UpstreamConnection,
+  type UpstreamFault,
+  UpstreamFaultCode,
+} from "../upstream/index.ts";
+import { requestFraming, requestHead, responseFields } from "./heads.ts";
+import type { ProxyContext } from "./proxy.ts";
+import { Tunnel } from "./tunnel.ts";
+
+const Phase = {
+  /** No byte of the response was sent: a failure may be mended. */
+  open: 0,
+  /** The response's head was sent. */
+  answering: 1,
+  done: 2,
+} as const;
+type Phase = (typeof Phase)[keyof typeof Phase];
+
+const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
+const untried: readonly Instance[] = [];
+const noFields: FieldList = [];
+
+export class Forwarding implements ExchangeHandler, LeaseHandler {
+  readonly #context: ProxyContext;
+  readonly #exchange: Exchange;
+  readonly #prefix: string;
+  #phase: Phase = Phase.open;
+  #connection: UpstreamConnection | null = null;
+  #tried: readonly Instance[] = untried;
+  #retries = 0;
+  /** The body so far, while it is kept for a retry or waits for a connection; null once it is not whole any more. */
+  #kept: Uint8Array[] | null = [];
+  #keptBytes = 0;
+  #bodyWhole: boolean;
+  #trailers: FieldList = noFields;
+  #bodyPaused = false;
+
+  constructor(context: ProxyContext, exchange: Exchange, prefix: string) {
+    this.#context = context;
+    this.#exchange = exchange;
+    this.#prefix = prefix;
+    this.#bodyWhole = exchange.head.bodyLength === 0;
+  }
+
+  start(): void {
+    const exchange = this.#exchange;
+    exchange.service = this.#context.service.name;
+    this.#context.service.onRequest();
+    // First the body, as far as it is here already: it is kept, and leaves in one write with the head.
+    exchange.accept(this);
+    if (this.#phase === Phase.open) this.#lease(false);
+  }
+
+  #lease(fresh: boolean): void {
+    this.#context.service.lease(this, this.#exchange.client.address, this.#tried, fresh);
+  }
+
+  /* ---------------------------------------------------------------- towards the upstream */
+
+  onLease(connection: UpstreamConnection): void {
+    const exchange = this.#exchange;
+    const { head } = exchange;
+    this.#connection = connection;
+    exchange.instance = connection.instance.id;
+    // h2c (RFC 7540 §3.2) would carry requests past this proxy's eyes: never offered.
+    const upgrade = head.upgrade === "h2c" ? "" : head.upgrade;
+    const text = requestHead(exchange, this.#prefix, this.#context.trusts(exchange.client.address), upgrade);
+    const kept = this.#kept;
+    if (kept === null || kept.length === 0)
+      connection.sendHead(this, text, head.method, requestFraming(head), upgrade !== "");
+    else {
+      connection.cork();
+      connection.sendHead(this, text, head.method, requestFraming(head), upgrade !== "");
+      for (const chunk of kept) connection.sendBody(chunk);
+      connection.uncork();
+    }
+    if (this.#bodyWhole) {
+      if (head.bodyLength !== 0) connection.sendEnd(this.#trailers);
+    } else if (this.#bodyPaused) this.#resumeBody();
+  }
+
+  onBody(chunk: Uint8Array): void {
+    if (this.#phase === Phase.done) return;
+    this.#keep(chunk);
+    if (this.#connection === null) {
+      // Nowhere to send it yet: what arrived is kept, whatever its size; over the bound no more is read.
+      if (this.#keptBytes > this.#context.replayBytesMax) this.#pauseBody();
+    } else if (!this.#connection.sendBody(chunk)) this.#pauseBody();
+  }
+
+  #keep(chunk: Uint8Array): void {
+    if (this.#kept === null) return;
+    this.#keptBytes += chunk.length;
+    if (this.#keptBytes > this.#context.replayBytesMax && this.#connection !== null) this.#kept = null;
+    else this.#kept.push(chunk);
+  }
+
+  onBodyEnd(trailers: FieldList): void {
+    if (this.#bodyWhole || this.#phase === Phase.done) return;
+    this.#bodyWhole = true;
+    this.#trailers = trailers;
+    this.#connection?.sendEnd(trailers);
+  }
+
+  #pauseBody(): void {
+    this.#bodyPaused = true;
+    this.#exchange.pause();
+  }
+
+  #resumeBody(): void {
+    this.#bodyPaused = false;
+    this.#exchange.resume();
+  }
+
+  onUpstreamDrain(): void {
+    if (this.#bodyPaused) this.#resumeBody();
+  }
+
+  /* ---------------------------------------------------------------- towards the client */
+
+  onUpstreamInterim(status: number, fields: FieldList): void {
+    // 100 answers an expectation that the listener has met already.
+    if (status !== 100 && this.#phase === Phase.open) this.#exchange.inform(status, responseFields(fields));
+  }
+
+  onUpstreamHead(head: ResponseHead): void {
+    this.#phase = Phase.answering;
+    this.#kept = null;
+    const bodiless = this.#exchange.head.method === "HEAD" || head.status === 304;
+    this.#exchange.respond(head.status, responseFields(head.fields), bodiless ? head.contentLength : head.bodyLength);
+  }
+
+  onUpstreamBody(chunk: Buffer): void {
+    if (!this.#exchange.write(chunk)) this.#connection?.pause();
+  }
+
+  onDrain(): void {
+    this.#connection?.resume();
+  }
+
+  onUpstreamEnd(trailers: FieldList): void {
+    this.#connection = null;
+    this.#phase = Phase.done;
+    // An answer that overtook its request: what is left of the body is the listener's to drop.
+    if (this.#bodyPaused) this.#resumeBody();
+    if (trailers.length === 0) this.#exchange.end();
+    else this.#exchange.end(trailers);
+  }
+
+  onUpstreamUpgrade(head: ResponseHead, socket: Socket, rest: Buffer): void {
+    this.#connection = null;
+    this.#phase = Phase.done;
+    const exchange = this.#exchange;
+    const protocol = field(head.fields, "upgrade") ?? exchange.head.upgrade;
+    const client = exchange.upgrade([...responseFields(head.fields), "upgrade", protocol]);
+    new Tunnel(client.stream, socket, client.head, rest, this.#context.clock).open();
+  }
+
+  /* ---------------------------------------------------------------- when it fails */
+
+  onClose(): void {
+    if (this.#phase === Phase.done) return;
+    this.#phase = Phase.done;
+    this.#kept = null;
+    if (this.#connection === null) this.#context.service.cancel(this);
+    else this.#connection.abandon();
+    this.#connection = null;
+  }
+
+  onUpstreamFault(fault: UpstreamFault): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    if (this.#phase === Phase.done) return;
+    const again = this.#phase === Phase.open && this.#mayRetry(fault);
+    const { logger, service } = this.#context;
+    const instance = connection?.instance;
+    const fields = {
+      request: this.#exchange.id,
+      service: service.name,
+      instance: instance?.id,
+      fault: fault.code,
+      detail: fault.detail,
+      retried: again,
+    };
+    logger.warn(fields, "upstream failed");
+    if (again) {
+      this.#retries++;
+      if (instance !== undefined) this.#tried = [...this.#tried, instance];
+      this.#lease(true);
+    } else if (this.#phase === Phase.answering) {
+      this.#phase = Phase.done;
+      this.#exchange.abort();
+    } else this.#answer(answerTo(fault));
+  }
+
+  /** http1-rules: nothing reached the upstream, or repeating does no harm; twice at most; within the budget; body at hand. */
+  #mayRetry(fault: UpstreamFault): boolean {
+    if (this.#retries >= this.#context.retriesMax || this.#kept === null) return false;
+    // A peer that took the request and breaks HTTP, or thinks for a minute, would do the same again.
+    if (fault.code === UpstreamFaultCode.malformed || fault.code === UpstreamFaultCode.timeout) return false;
+    const { method, fields } = this.#exchange.head;
+    const harmless = !fault.reached || idempotent.has(method) || field(fields, "idempotency-key") !== undefined;
+    return harmless && this.#context.service.takeRetry();
+  }
+
+  onLeaseFailed(fault: LeaseFault): void {
+    if (this.#phase === Phase.done) return;
+    const { logger, service } = this.#context;
+    logger.warn({ request: this.#exchange.id, service: service.name, fault }, "no instance to forward to");
+    this.#answer("HTTP_UNAVAILABLE");
+  }
+
+  #answer(code: AnswerErrorCode): void {
+    this.#phase = Phase.done;
+    this.#kept = null;
+    const exchange = this.#exchange;
+    const accept = field(exchange.head.fields, "accept") ?? "";
+    const { status, fields, body } = renderError(code, accept, `service ${this.#context.service.name}`, exchange.id);
+    const bytes = Buffer.from(body);
+    exchange.respond(status, fields, bytes.length);
+    if (exchange.head.method !== "HEAD") exchange.write(bytes);
+    exchange.end();
+  }
+}
+
+function answerTo(fault: UpstreamFault): AnswerErrorCode {
+  switch (fault.code) {
+    case UpstreamFaultCode.refused:
+      return "HTTP_UNAVAILABLE";
+    case UpstreamFaultCode.connectTimeout:
+    case UpstreamFaultCode.timeout:
+      return "HTTP_UPSTREAM_TIMEOUT";
+    default:
+      return "HTTP_BAD_UPSTREAM";
+  }
+}

@@ -1,0 +1,335 @@
+/**
+ * Owns one connection to an instance and the HTTP/1.1 exchange on it (RFC 9112 §9): one request at a time, never
+ * pipelined. It returns itself to its instance only when request and response are both whole, the server allows another
+ * request, and not one byte followed; after any doubt it is destroyed. Refuses to know of clients and retries.
+ *
+ * Timers: none of its own. `sweep` is called a few times a second and compares times.
+ */
+import { connect, type Socket } from "node:net";
+import type { Clock, FieldList } from "@tideway/base";
+import {
+  chunkEnd,
+  encodeChunkHead,
+  encodeLastChunk,
+  Framing,
+  type HttpFault,
+  ResponseDecoder,
+  type ResponseHead,
+  type ResponseSink,
+} from "@tideway/wire/http1";
+import { type UpstreamFault, UpstreamFaultCode, type UpstreamHandler, type UpstreamLimits } from "./contract.ts";
+import type { Instance } from "./instance.ts";
+
+const State = {
+  /** Waits in its instance's stack. */
+  idle: "idle",
+  /** Leased; `#handler` is told what happens. */
+  busy: "busy",
+  /** Upgraded: the socket belongs to the handler. */
+  upgraded: "upgraded",
+  closed: "closed",
+} as const;
+type State = (typeof State)[keyof typeof State];
+
+/** What has come of the response. */
+const Answer = { none: 0, head: 1, whole: 2 } as const;
+type Answer = (typeof Answer)[keyof typeof Answer];
+
+/** So much less than the server's own limit do we let a connection idle, so that it is we who close (http1-rules). */
+const idleMarginMs = 4_000;
+const noFields: FieldList = [];
+
+export class UpstreamConnection implements ResponseSink {
+  readonly instance: Instance;
+  readonly #socket: Socket;
+  readonly #decoder: ResponseDecoder;
+  readonly #clock: Clock;
+  readonly #limits: UpstreamLimits;
+  #state: State = State.busy;
+  #handler: UpstreamHandler | null = null;
+  #connected = false;
+  /** Requests before this one. */
+  #served = 0;
+  #sentWhole = false;
+  #chunked = false;
+  /** The socket's buffer is full. */
+  #blocked = false;
+  #answer: Answer = Answer.none;
+  #head: ResponseHead | null = null;
+  #trailers: FieldList = noFields;
+  #fault: UpstreamFault | null = null;
+  /** When the request began; then, when it last made progress. */
+  #startedAt: number;
+  #progressAt: number;
+  #idleSince = 0;
+  /** -1 until the first response said something, or nothing, about it. */
+  #idleMs = -1;
+
+  constructor(instance: Instance, clock: Clock, limits: UpstreamLimits, now: number) {
+    this.instance = instance;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#startedAt = now;
+    this.#progressAt = now;
+    this.#decoder = new ResponseDecoder(limits, this);
+    // Half-open, so that an upgraded protocol may close one side; HTTP itself is closed by us at the other's FIN.
+    const socket = connect({ host: instance.host, port: instance.port, noDelay: true, allowHalfOpen: true });
+    this.#socket = socket;
+    socket.on("connect", () => {
+      this.#connected = true;
+      this.#progressAt = this.#clock.now();
+    });
+    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
+    socket.on("drain", () => this.#onDrain());
+    socket.on("end", () => this.#onFin());
+    socket.on("error", (error: NodeJS.ErrnoException) => this.#onBroken(error.code ?? error.message));
+    socket.on("close", () => this.#onBroken("closed"));
+  }
+
+  get isUpgraded(): boolean {
+    return this.#state === State.upgraded;
+  }
+
+  /** Takes an idle connection out of its stack for a new request. */
+  reuse(now: number): void {
+    this.#state = State.busy;
+    this.#startedAt = now;
+    this.#progressAt = now;
+    this.#served++;
+  }
+
+  /* ---------------------------------------------------------------- towards the upstream */
+
+  /**
+   * Sends a serialised head. `framing` as in the codec: a length, `Framing.chunked` or `Framing.none`. With 0 or none the request is whole.
+   */
+  sendHead(handler: UpstreamHandler, head: string, method: string, framing: number, upgradeAsked: boolean): void {
+    this.#handler = handler;
+    this.#answer = Answer.none;
+    this.#head = null;
+    this.#fault = null;
+    this.#blocked = false;
+    this.#chunked = framing === Framing.chunked;
+    this.#sentWhole = framing === 0 || framing === Framing.none;
+    this.#decoder.begin(method, upgradeAsked);
+    this.#socket.write(head, "latin1");
+  }
+
+  /** Holds back what is sent until `uncork`, so that a head and a body that is already here leave in one write. */
+  cork(): void {
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    this.#socket.uncork();
+  }
+
+  /** False when the sender should wait for `onUpstreamDrain`. */
+  sendBody(chunk: Uint8Array): boolean {
+    const socket = this.#socket;
+    let more: boolean;
+    if (this.#chunked) {
+      socket.cork();
+      socket.write(encodeChunkHead(chunk.length), "latin1");
+      socket.write(chunk);
+      more = socket.write(chunkEnd, "latin1");
+      socket.uncork();
+    } else more = socket.write(chunk);
+    this.#progressAt = this.#clock.now();
+    this.#blocked = !more;
+    return more;
+  }
+
+  sendEnd(trailers: FieldList): void {
+    if (this.#chunked) this.#socket.write(encodeLastChunk(trailers), "latin1");
+    this.#sentWhole = true;
+    this.#progressAt = this.#clock.now();
+  }
+
+  /** Stops and continues the delivery of the response's body. */
+  pause(): void {
+    if (this.#state === State.busy) this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#state === State.busy) this.#socket.resume();
+  }
+
+  /** The sender has lost interest: nothing more is told, the connection is destroyed. */
+  abandon(): void {
+    if (this.#state !== State.busy) return;
+    this.#handler = null;
+    this.#close();
+  }
+
+  /* ---------------------------------------------------------------- from the upstream */
+
+  #onData(chunk: Buffer): void {
+    if (this.#state !== State.busy || this.#handler === null || this.#answer === Answer.whole) {
+      // Bytes that nobody asked for: whatever they are, the next response could not be trusted (rule 15).
+      this.#close();
+      return;
+    }
+    const next = this.#decoder.decode(chunk, 0);
+    this.#settle(chunk, next);
+  }
+
+  /** Acts on what the decoder told, after it has returned: only then is it known whether bytes followed the end. */
+  #settle(chunk: Buffer, next: number): void {
+    if (this.#state !== State.busy) return;
+    if (this.#fault !== null) this.#fail(this.#fault);
+    else if (this.#head?.upgrade === true) this.#upgrade(this.#head, chunk.subarray(next));
+    else if (this.#answer === Answer.whole) this.#finish(next === chunk.length);
+  }
+
+  onInterim(status: number, fields: FieldList): void {
+    this.#progressAt = this.#clock.now();
+    this.#handler?.onUpstreamInterim(status, fields);
+  }
+
+  onHead(head: ResponseHead): void {
+    this.#head = head;
+    this.#answer = Answer.head;
+    this.instance.answered(this.#clock.now() - this.#startedAt);
+    if (this.#idleMs < 0) this.#idleMs = idleLimit(head.fields, this.#limits.upstreamIdleMs);
+    if (!head.upgrade) this.#handler?.onUpstreamHead(head);
+  }
+
+  onBody(chunk: Buffer): void {
+    if (this.#handler === null) this.#decoder.halt();
+    else this.#handler.onUpstreamBody(chunk);
+  }
+
+  onEnd(trailers: FieldList): void {
+    this.#trailers = trailers;
+    this.#answer = Answer.whole;
+  }
+
+  onFault(fault: HttpFault): void {
+    const code = fault.code === "TRUNCATED" ? UpstreamFaultCode.broken : UpstreamFaultCode.malformed;
+    this.#fault = { code, reached: true, detail: `${fault.code}: ${fault.message}` };
+  }
+
+  #finish(clean: boolean): void {
+    const handler = this.#handler;
+    const trailers = this.#trailers;
+    this.#handler = null;
+    // A response that overtook its request (413 in the middle of an upload) leaves the framing in doubt: never reused.
+    if (clean && this.#sentWhole && this.#head?.keepAlive === true && this.#idleMs > 0 && !this.#socket.readableEnded) {
+      this.#head = null;
+      this.#state = State.idle;
+      this.#idleSince = this.#clock.now();
+      if (this.#socket.isPaused()) this.#socket.resume();
+      this.instance.release(this);
+    } else this.#close();
+    handler?.onUpstreamEnd(trailers);
+  }
+
+  #upgrade(head: ResponseHead, rest: Buffer): void {
+    const handler = this.#handler!;
+    const socket = this.#socket;
+    this.#handler = null;
+    this.#state = State.upgraded;
+    for (const event of ["connect", "data", "drain", "end", "error", "close"]) socket.removeAllListeners(event);
+    socket.once("close", () => this.instance.left(this));
+    // Between here and the handler's own listeners nothing may run; an error without a listener would end the process.
+    socket.on("error", () => socket.destroy());
+    this.instance.upgraded();
+    handler.onUpstreamUpgrade(head, socket, rest);
+  }
+
+  #onDrain(): void {
+    this.#blocked = false;
+    this.#progressAt = this.#clock.now();
+    if (this.#state === State.busy) this.#handler?.onUpstreamDrain();
+  }
+
+  /** The server's FIN: the end of a body without a length, and a fault anywhere else in a response. */
+  #onFin(): void {
+    if (this.#state === State.busy && this.#handler !== null) {
+      this.#decoder.eof();
+      this.#settle(empty, 0);
+    }
+    this.#close();
+  }
+
+  #onBroken(reason: string): void {
+    if (this.#state !== State.busy) {
+      this.#close();
+      return;
+    }
+    const code = this.#connected ? UpstreamFaultCode.broken : UpstreamFaultCode.refused;
+    this.#fail({ code, reached: this.#connected, detail: reason });
+  }
+
+  #fail(fault: UpstreamFault): void {
+    const handler = this.#handler;
+    this.#handler = null;
+    // A connection that waited may have been closed by the server just then: that says nothing about its health.
+    const stale = fault.code === UpstreamFaultCode.broken && this.#served > 0;
+    if (this.#answer === Answer.none && !stale) this.instance.failed(fault);
+    this.#close();
+    handler?.onUpstreamFault(fault);
+  }
+
+  #close(): void {
+    if (this.#state === State.closed || this.#state === State.upgraded) return;
+    const wasIdle = this.#state === State.idle;
+    this.#state = State.closed;
+    this.#decoder.halt();
+    this.#socket.destroy();
+    if (wasIdle) this.instance.lostIdle(this);
+    else this.instance.left(this);
+  }
+
+  /** Called a few times a second: closes what idled or waited too long. */
+  sweep(now: number): void {
+    if (this.#state === State.idle) {
+      if (now - this.#idleSince >= this.#idleMs) this.#close();
+    } else if (this.#state === State.busy) {
+      const waited = now - this.#progressAt;
+      if (!this.#connected) {
+        if (waited >= this.#limits.upstreamConnectMs)
+          this.#fail({
+            code: UpstreamFaultCode.connectTimeout,
+            reached: false,
+            detail: `no connection in ${Math.round(waited)} ms`,
+          });
+      } else if (
+        waited >= this.#limits.upstreamFirstByteMs &&
+        (this.#blocked || (this.#sentWhole && this.#answer === Answer.none))
+      ) {
+        this.#fail({
+          code: UpstreamFaultCode.timeout,
+          reached: true,
+          detail: `no ${this.#blocked ? "progress" : "answer"} in ${Math.round(waited)} ms`,
+        });
+      }
+    }
+  }
+
+  /** Ends an idle connection; one that is in use goes on and is not reused. */
+  retire(): void {
+    if (this.#state === State.idle) this.#close();
+  }
+
+  /** Ends it whatever it does, upgraded ones too. */
+  destroy(): void {
+    if (this.#state === State.upgraded) this.#socket.destroy();
+    else if (this.#state === State.busy && this.#handler !== null)
+      this.#fail({ code: UpstreamFaultCode.broken, reached: this.#connected, detail: "the service was closed" });
+    else this.#close();
+  }
+}
+
+const empty = Buffer.alloc(0);
+
+/** `Keep-Alive: timeout=5` of the server, less a margin; our own limit when it says nothing. 0: do not reuse. */
+function idleLimit(fields: FieldList, otherwiseMs: number): number {
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== "keep-alive") continue;
+    const seconds = /(?:^|[,;\s])timeout=(\d{1,6})\b/i.exec(fields[i + 1]!);
+    if (seconds !== null) return Math.max(0, Math.min(otherwiseMs, Number(seconds[1]) * 1000 - idleMarginMs));
+  }
+  return otherwiseMs;
+}
