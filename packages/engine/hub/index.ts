@@ -1,0 +1,2 @@
+/** Front door of `engine/hub`: connections, namespaces, rooms, sessions, delivery, acknowledgements and recovery. */
+export * from "./contract.ts";
