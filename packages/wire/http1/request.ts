@@ -52,6 +52,7 @@ export class RequestDecoder {
   readonly #body: BodyReader;
   #phase: Phase = Phase.idle;
   #halted = false;
+  #position = 0;
   #emptyLines = 0;
   /** The CR of an empty line before the request line was the last byte of a span. */
   #emptyLineOpen = false;
@@ -75,6 +76,11 @@ export class RequestDecoder {
   /** From within a sink's call: `decode` returns as soon as that call does. Call it again with the rest to go on. */
   halt(): void {
     this.#halted = true;
+  }
+
+  /** Within `onHead`: the offset of the first byte behind the head. */
+  get position(): number {
+    return this.#position;
   }
 
   /**
@@ -115,7 +121,10 @@ export class RequestDecoder {
     const heads = this.#heads;
     const result = heads.read(chunk, at);
     if (result === Scan.fault) return this.#fail(found.fault, at);
-    if (result === Scan.complete) this.#tellHead();
+    if (result === Scan.complete) {
+      this.#position = heads.next;
+      this.#tellHead();
+    }
     return heads.next;
   }
 

@@ -1,0 +1,93 @@
+/**
+ * What a listener is given and what it tells: shapes and defaults, no code that runs.
+ */
+import type { Clock, Exchange, Logger, Random } from "@tideway/base";
+import type { HeadLimits } from "@tideway/wire/http1";
+
+/** The slice of `limits` (base) that bounds clients' connections, and what base has no default for. */
+export interface ListenerLimits extends HeadLimits {
+  readonly headTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly bodyProgressMs: number;
+  readonly bodyProgressBytes: number;
+  /** Open connections; a share of the process's descriptors unless given. */
+  readonly connectionsMax?: number;
+  /** A response that waits for its client this long without a byte leaving is given up; 60 s unless given. */
+  readonly responseStallMs?: number;
+}
+
+/** One line of the access log: a request that was answered, refused or broken off. */
+export interface RequestRecord {
+  readonly id: string;
+  /** Empty, as host and path, when the head was refused. */
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  /** What was answered; 499 when the client went first, 0 when the connection was broken before an answer began. */
+  readonly status: number;
+  /** Bytes of bodies, without framing. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly durationMs: number;
+  readonly service: string;
+  readonly instance: string;
+  readonly address: string;
+  /** The code of the rule that the client's bytes broke; empty otherwise. */
+  readonly fault: string;
+}
+
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0 takes any free port; `listen` says which. */
+  readonly port: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly limits: ListenerLimits;
+  /** Called once per request, synchronously; see the contract in base's `exchange.ts`. What it throws becomes a 500. */
+  onExchange(exchange: Exchange): void;
+  /** Called once per request, after its end. */
+  onRecord?(record: RequestRecord): void;
+  /** How a person moves this listener to another port: ends the error for a port that is taken. */
+  readonly hint?: string;
+}
+
+export interface ListenerCounters {
+  /** Open now, without upgraded ones. */
+  readonly connections: number;
+  /** Since the start. */
+  readonly accepted: number;
+  readonly requests: number;
+  /** Requests whose bytes broke a rule or a limit. */
+  readonly refused: number;
+  /** Connections that were turned away or closed because there were too many. */
+  readonly shed: number;
+}
+
+export interface Listener {
+  /** Resolves when connections are accepted; rejects with an OperatorError when the address cannot be had. */
+  listen(): Promise<{ host: string; port: number }>;
+  /**
+   * Stops accepting, closes what is idle, lets exchanges end with `Connection: close`, and breaks what is left after
+   * `graceMs`. Upgraded connections belong to who took them over.
+   */
+  close(options: { graceMs: number }): Promise<void>;
+  readonly counters: ListenerCounters;
+}
+
+/** Bytes of an unread body that are read and thrown away so that the connection can be used again. */
+export const DRAIN_BYTES_MAX = 64 * 1024;
+/** Bytes and time that a closing connection is still read, so that no reset overtakes the answer. */
+export const LINGER_BYTES_MAX = 8 * 1024 * 1024;
+export const LINGER_MS = 5_000;
+/** How long an exchange goes on after its client closed its sending side. */
+export const HALF_CLOSED_MS = 5_000;
+export const RESPONSE_STALL_MS = 60_000;
+/** Chunks up to this size are joined with what stands before them into one write. */
+export const JOIN_BYTES_MAX = 4 * 1024;
+/** Joined text beyond this is written at once. */
+export const PENDING_BYTES_MAX = 16 * 1024;
+/** Bytes that the socket holds before `write` says to wait. */
+export const WRITE_BUFFER_BYTES = 128 * 1024;
+/** How often connections are looked at for limits of time. */
+export const SWEEP_MS = 1_000;

@@ -1,0 +1,278 @@
+/**
+ * One request and its answer on an HTTP/1.1 connection: the contract of base's `exchange.ts`, bound to a connection until
+ * the answer is whole or the connection is lost. It frames the response (RFC 9112 §6, §7) and keeps its promises: a body
+ * of the announced length, none where none may be. It knows no sockets: bytes go out through its `Line`.
+ */
+import type {
+  ByteStream,
+  ClientInfo,
+  Exchange,
+  ExchangeEnd,
+  ExchangeHandler,
+  FieldList,
+  RequestHead,
+} from "@tideway/base";
+import { assert } from "@tideway/base";
+import {
+  chunkEnd,
+  encodeChunkHead,
+  encodeLastChunk,
+  encodeResponseHead,
+  Framing,
+  type RequestMeta,
+} from "@tideway/wire/http1";
+import { DRAIN_BYTES_MAX, JOIN_BYTES_MAX } from "./contract.ts";
+import { lostStream } from "./stream.ts";
+
+/** What an exchange needs of its connection. */
+export interface Line {
+  /** Adds text to what is written at the end of this tick, or sooner. */
+  text(text: string): void;
+  /** Writes bytes, after the text before them and followed by `after`. */
+  bytes(chunk: Uint8Array, after: string): void;
+  /** False while the socket holds more than it should. */
+  readonly ready: boolean;
+  readonly stopping: boolean;
+  /** The current second's `date: …` line. */
+  dateLine(): string;
+  /** The body may be delivered (again). */
+  wake(): void;
+  /** The body must not be delivered. */
+  hold(): void;
+  answered(exchange: HttpExchange): void;
+  broken(exchange: HttpExchange, what: string): void;
+  /** The target is at fault: a 500 when nothing was sent yet. */
+  failed(exchange: HttpExchange, error: unknown): void;
+  handOver(exchange: HttpExchange): { stream: ByteStream; head: Uint8Array };
+}
+
+export const Answer = { none: "none", streaming: "streaming", whole: "whole", cut: "cut" } as const;
+export type Answer = (typeof Answer)[keyof typeof Answer];
+
+export class HttpExchange implements Exchange {
+  readonly id: string;
+  readonly head: RequestHead;
+  readonly client: ClientInfo;
+  readonly startedAt: number;
+  service = "";
+  instance = "";
+
+  /** null once the exchange is over: then every call does nothing. */
+  #line: Line | null;
+  readonly #keepAlive: boolean;
+  #handler: ExchangeHandler | null = null;
+  #framing: number = Framing.none;
+  /** Bytes of the response's body that were announced and not written yet; -1 when no length was announced. */
+  #owed = -1;
+  #bodiless = false;
+  /** The handler was told to wait for `onDrain`. */
+  #waiting = false;
+
+  answer: Answer = Answer.none;
+  status = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  paused = false;
+  /** The request's body has been delivered whole. */
+  received = false;
+  /** The client waits for 100 before it sends its body. */
+  awaitsContinue: boolean;
+  /** The connection closes after this answer. */
+  closing = false;
+
+  constructor(id: string, head: RequestHead, meta: RequestMeta, client: ClientInfo, line: Line, startedAt: number) {
+    this.id = id;
+    this.head = head;
+    this.client = client;
+    this.startedAt = startedAt;
+    this.#line = line;
+    this.#keepAlive = meta.keepAlive;
+    this.awaitsContinue = meta.expectContinue;
+  }
+
+  /** The handler takes body bytes now. */
+  get reading(): boolean {
+    return this.#handler !== null && !this.paused;
+  }
+
+  accept(handler: ExchangeHandler): void {
+    assert(this.#handler === null, "an exchange is accepted once");
+    this.#handler = handler;
+    this.#line?.wake();
+  }
+
+  pause(): void {
+    this.paused = true;
+    if (!this.received) this.#line?.hold();
+  }
+
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.#line?.wake();
+  }
+
+  inform(status: number, fields: FieldList): void {
+    if (this.#line === null || this.answer !== Answer.none || this.head.version === 10) return;
+    assert(status > 100 && status < 200 && status !== 101, "an interim response is 102 to 199");
+    this.#line.text(encodeResponseHead(status, ownFieldsOnly(fields), Framing.none));
+  }
+
+  respond(status: number, fields: FieldList, bodyLength: number): void {
+    const line = this.#line;
+    if (line === null) return;
+    assert(this.answer === Answer.none, "an exchange is answered once");
+    assert(status >= 200, "a final response is 200 or above");
+    const noFraming = status === 204 || status === 304;
+    const headOnly = this.head.method === "HEAD";
+    const old = this.head.version === 10;
+    this.#bodiless = noFraming || headOnly;
+    if (noFraming || (bodyLength < 0 && (headOnly || old))) this.#framing = Framing.none;
+    else this.#framing = bodyLength < 0 ? Framing.chunked : bodyLength;
+    const untilClose = !this.#bodiless && this.#framing === Framing.none;
+    if (!this.#keepAlive || untilClose || line.stopping || (status >= 400 && this.leavesMuch)) this.closing = true;
+
+    const kept = ownFieldsOnly(fields);
+    let prepared = hasName(kept, "date") ? "" : line.dateLine();
+    prepared += `x-request-id: ${this.id}\r\n`;
+    if (this.closing) prepared += "connection: close\r\n";
+    else if (old) prepared += "connection: keep-alive\r\n";
+    let text: string;
+    try {
+      text = encodeResponseHead(status, kept, this.#framing, prepared);
+    } catch (error) {
+      // Fields that cannot be sent. Thrown from here it might end in an event of the target's where nobody catches it.
+      line.failed(this, error);
+      return;
+    }
+    this.answer = Answer.streaming;
+    this.status = status;
+    this.#owed = this.#bodiless || this.#framing < 0 ? -1 : this.#framing;
+    line.text(text);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    const line = this.#line;
+    if (line === null) return true;
+    assert(this.answer === Answer.streaming, "a body follows its head");
+    if (this.#bodiless || chunk.length === 0) return true;
+    if (this.#owed !== -1) {
+      if (chunk.length > this.#owed) {
+        line.broken(this, "the response is longer than announced");
+        return true;
+      }
+      this.#owed -= chunk.length;
+    }
+    this.bytesOut += chunk.length;
+    const chunked = this.#framing === Framing.chunked;
+    if (chunk.length <= JOIN_BYTES_MAX) {
+      const text = asLatin1(chunk);
+      line.text(chunked ? encodeChunkHead(chunk.length) + text + chunkEnd : text);
+    } else {
+      if (chunked) line.text(encodeChunkHead(chunk.length));
+      line.bytes(chunk, chunked ? chunkEnd : "");
+    }
+    if (line.ready) return true;
+    this.#waiting = true;
+    return false;
+  }
+
+  end(trailers?: FieldList): void {
+    const line = this.#line;
+    if (line === null) return;
+    assert(this.answer === Answer.streaming, "an end follows a head");
+    if (this.#owed > 0) {
+      line.broken(this, "the response is shorter than announced");
+      return;
+    }
+    if (this.#framing === Framing.chunked && !this.#bodiless) line.text(encodeLastChunk(trailers));
+    this.answer = Answer.whole;
+    line.answered(this);
+  }
+
+  abort(): void {
+    this.#line?.broken(this, "");
+  }
+
+  upgrade(fields: FieldList | null): { stream: ByteStream; head: Uint8Array } {
+    const line = this.#line;
+    if (line === null) return { stream: lostStream(), head: new Uint8Array(0) };
+    assert(this.answer === Answer.none, "an upgrade is the answer");
+    if (fields !== null) {
+      const kept = ownFieldsOnly(fields);
+      const named = hasName(kept, "upgrade") ? "" : `upgrade: ${this.head.upgrade}\r\n`;
+      line.text(
+        encodeResponseHead(101, kept, Framing.none, `${named}connection: Upgrade\r\nx-request-id: ${this.id}\r\n`),
+      );
+    }
+    this.answer = Answer.whole;
+    this.status = 101;
+    return line.handOver(this);
+  }
+
+  /* ------------------------------------------------------------------ the connection's side */
+
+  /** Body bytes from the client; dropped once the answer is whole. */
+  deliver(chunk: Uint8Array): void {
+    this.bytesIn += chunk.length;
+    if (this.answer !== Answer.whole) this.#handler?.onBody(chunk);
+  }
+
+  deliverEnd(trailers: FieldList): void {
+    this.received = true;
+    if (this.answer !== Answer.whole) this.#handler?.onBodyEnd(trailers);
+  }
+
+  drained(): void {
+    if (!this.#waiting) return;
+    this.#waiting = false;
+    if (this.answer === Answer.streaming) this.#handler?.onDrain();
+  }
+
+  /** Parts from the connection: the answer is whole, or nobody may be told any more. */
+  detach(): void {
+    this.#line = null;
+    this.#handler = null;
+  }
+
+  /** The exchange ends early: parts from the connection, then tells the handler. */
+  cut(why: ExchangeEnd): void {
+    const handler = this.#handler;
+    const open = this.answer !== Answer.whole;
+    this.detach();
+    if (!open) return;
+    this.answer = Answer.cut;
+    handler?.onClose(why);
+  }
+
+  /** More of the body is to come than is worth reading for the connection's sake. */
+  get leavesMuch(): boolean {
+    if (this.received) return false;
+    const { bodyLength } = this.head;
+    return this.awaitsContinue || bodyLength - this.bytesIn > DRAIN_BYTES_MAX;
+  }
+}
+
+/** Hop-by-hop fields and the request id are the listener's to set: a target that copied an upstream's may hold some. */
+const listenersOwn: ReadonlySet<string> = new Set(["connection", "keep-alive", "proxy-connection", "x-request-id"]);
+
+function ownFieldsOnly(fields: FieldList): FieldList {
+  let clean = true;
+  for (let i = 0; i < fields.length; i += 2) if (listenersOwn.has(fields[i]!)) clean = false;
+  if (clean) return fields;
+  const kept: FieldList = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    if (!listenersOwn.has(fields[i]!)) kept.push(fields[i]!, fields[i + 1]!);
+  }
+  return kept;
+}
+
+function hasName(fields: FieldList, name: string): boolean {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i] === name) return true;
+  return false;
+}
+
+function asLatin1(chunk: Uint8Array): string {
+  const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  return buffer.toString("latin1");
+}

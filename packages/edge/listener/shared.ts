@@ -1,0 +1,98 @@
+/**
+ * What the connections of one listener have in common: limits, the request ids, the current second's date, the access
+ * log, and the list of those that have something to write at the end of this tick.
+ */
+import type { Clock, Exchange, Logger } from "@tideway/base";
+import { formatHttpDate } from "@tideway/wire/fields";
+import type { Connection } from "./connection.ts";
+import type { ListenerLimits, ListenerOptions, RequestRecord } from "./contract.ts";
+import type { HttpExchange } from "./exchange.ts";
+import type { Output } from "./output.ts";
+
+export class Shared {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: ListenerLimits;
+  readonly onExchange: (exchange: Exchange) => void;
+  readonly connections = new Set<Connection>();
+  readonly counters = { accepted: 0, requests: 0, refused: 0, shed: 0 };
+  stopping = false;
+  /** Called when the last connection is gone. */
+  onEmpty: (() => void) | undefined;
+
+  readonly #onRecord: ((record: RequestRecord) => void) | undefined;
+  readonly #idPrefix: string;
+  #idCount = 0;
+  #dateSecond = -1;
+  #dateLine = "";
+  #due: Output[] = [];
+
+  constructor(options: ListenerOptions) {
+    this.clock = options.clock;
+    this.logger = options.logger;
+    this.limits = options.limits;
+    this.onExchange = (exchange) => options.onExchange(exchange);
+    this.#onRecord = options.onRecord === undefined ? undefined : (record) => options.onRecord?.(record);
+    this.#idPrefix = `${options.random.id(6)}-`;
+  }
+
+  /** Unique, not unguessable: a random start of the process and a count. */
+  nextId(): string {
+    this.#idCount++;
+    return this.#idPrefix + this.#idCount.toString(36);
+  }
+
+  dateLine(): string {
+    const wall = this.clock.wall();
+    const second = Math.floor(wall / 1000);
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second;
+      this.#dateLine = `date: ${formatHttpDate(wall)}\r\n`;
+    }
+    return this.#dateLine;
+  }
+
+  /** One deferred call per tick, however many connections have something to write. */
+  readonly flushLater = (output: Output): void => {
+    if (this.#due.length === 0) this.clock.defer(this.#flushAll);
+    this.#due.push(output);
+  };
+
+  readonly #flushAll = (): void => {
+    const due = this.#due;
+    this.#due = [];
+    for (const output of due) output.tickEnded();
+  };
+
+  /** `exchange` is null when the head itself was refused. */
+  record(exchange: HttpExchange | null, id: string, status: number, fault: string, address: string): void {
+    const onRecord = this.#onRecord;
+    if (onRecord === undefined) return;
+    const record: RequestRecord = {
+      id,
+      method: exchange?.head.method ?? "",
+      host: exchange?.head.host ?? "",
+      path: exchange?.head.path ?? "",
+      status,
+      bytesIn: exchange?.bytesIn ?? 0,
+      bytesOut: exchange?.bytesOut ?? 0,
+      durationMs: exchange === null ? 0 : this.clock.now() - exchange.startedAt,
+      service: exchange?.service ?? "",
+      instance: exchange?.instance ?? "",
+      address,
+      fault,
+    };
+    try {
+      onRecord(record);
+    } catch (error) {
+      this.logger.error({ id, err: error }, "the access log failed");
+    }
+  }
+
+  /** False when the connection was forgotten before. */
+  forget(connection: Connection): boolean {
+    const known = this.connections.delete(connection);
+    if (this.connections.size === 0) this.onEmpty?.();
+    return known;
+  }
+}
