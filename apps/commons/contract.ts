@@ -53,6 +53,9 @@ export const PostEvent = {
 } as const;
 export type PostEvent = (typeof PostEvent)[keyof typeof PostEvent];
 
+/** What a name is made of. Plain letters only: no two names look alike. */
+export const NAME_PATTERN = /^[A-Za-z0-9_-]+$/;
+export const NAME_RULE = "Use letters, digits, - and _.";
 export const NAME_LENGTH_MIN = 2;
 export const NAME_LENGTH_MAX = 24;
 export const PASSWORD_LENGTH_MIN = 8;

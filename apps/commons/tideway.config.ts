@@ -22,5 +22,8 @@ export default defineConfig({
     "*": { "/": "page", "/api": "web", "/socket.io": "live" },
   },
   console: { port: Number(process.env["TIDEWAY_CONSOLE_PORT"] ?? 7770) },
-  names: { listen: { host: "127.0.0.1", port: Number(process.env["TIDEWAY_NAMES_PORT"] ?? 7753) }, zones: { "commons.test": {} } },
+  names: {
+    listen: { host: "127.0.0.1", port: Number(process.env["TIDEWAY_NAMES_PORT"] ?? 7753) },
+    zones: { "commons.test": {} },
+  },
 });

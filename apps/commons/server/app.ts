@@ -8,6 +8,8 @@ import {
   lengthOf,
   NAME_LENGTH_MAX,
   NAME_LENGTH_MIN,
+  NAME_PATTERN,
+  NAME_RULE,
   PAGE_SIZE,
   PAGE_SIZE_MAX,
   PASSWORD_LENGTH_MAX,
@@ -43,7 +45,7 @@ const name = z
   .string("A name is missing.")
   .min(NAME_LENGTH_MIN, `Use at least ${NAME_LENGTH_MIN} characters.`)
   .max(NAME_LENGTH_MAX, `Use at most ${NAME_LENGTH_MAX} characters.`)
-  .regex(/^[A-Za-z0-9_]+$/, "Use letters, digits and underscores.");
+  .regex(NAME_PATTERN, NAME_RULE);
 
 const password = z
   .string("A password is missing.")

@@ -21,6 +21,7 @@ export const apiErrors = {
     message: "Something in the request is not as it should be.",
     hint: "Mend the fields that are named.",
   },
+  CUT_OFF: { status: 400, message: "The body broke off.", hint: "Send it again." },
   BAD_CURSOR: {
     status: 400,
     message: "This cursor is not one of ours.",

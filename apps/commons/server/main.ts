@@ -32,7 +32,7 @@ const dataDirectory = process.env["COMMONS_DATA"] ?? "data";
 const log = pino({ base: { instance: process.env["TIDEWAY_INSTANCE"] ?? "commons" } });
 
 const db = openDatabase(join(dataDirectory, "commons.sqlite"));
-const box = outbox();
+const box = outbox({ dialect: "sqlite" });
 await migrate(db, (executor) => box.migrate(executor));
 
 const now = () => Date.now();
@@ -40,7 +40,7 @@ const attempts = new Attempts(db, now);
 const sessions = new Sessions(db, now);
 const announcer: Announcer = {
   add: (executor, event, args) => box.add(executor, { room: TIMELINE, event, args }),
-  wake: () => relay.wake(),
+  wake: () => box.wake(),
 };
 const posts = new Posts(db, announcer, now);
 const app = createApp({
@@ -63,7 +63,7 @@ io.on("connection", (socket) => {
   // Reading is free for all: who may write is decided where the change is asked for, not here.
   socket.join(TIMELINE);
 });
-const relay = box.relay(io, executorOf(db));
+const relay = box.relay(io, executorOf(db), { logger: log });
 
 async function sweep(): Promise<void> {
   try {
@@ -85,7 +85,7 @@ async function stop(signal: string): Promise<void> {
     http.close(() => resolve());
     http.closeIdleConnections();
   });
-  await relay.stop();
+  await relay.close();
   await io.close();
   await db.destroy();
   process.exit(0);

@@ -65,8 +65,11 @@ const migrations: Record<string, Migration> = {
 };
 
 export async function migrate(db: Database, outbox: MigrateOutbox): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
-  const { error } = await migrator.migrateToLatest();
-  if (error !== undefined) throw error;
-  await db.transaction().execute((transaction) => outbox(executorOf(transaction)));
+  // Kysely's own transaction begins after it has looked at what there is to do: too late, so it is given this one.
+  await db.transaction().execute(async (transaction) => {
+    const migrator = new Migrator({ db: transaction, provider: { getMigrations: async () => migrations } });
+    const { error } = await migrator.migrateToLatest();
+    if (error !== undefined) throw error;
+    await outbox(executorOf(transaction));
+  });
 }

@@ -103,16 +103,26 @@ export async function readBody<Schema extends z.ZodType>(
 async function readText(context: RequestContext): Promise<string> {
   const declared = Number(context.req.header("content-length") ?? 0);
   if (declared > BODY_BYTES_MAX) throw new ApiError("TOO_LARGE");
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of context.req.raw.body ?? []) {
-    length += chunk.length;
-    if (length > BODY_BYTES_MAX) throw new ApiError("TOO_LARGE");
-    chunks.push(chunk);
-  }
+  const body = await readBytes(context.req.raw.body);
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
   } catch {
     throw new ApiError("BAD_JSON", { detail: "not UTF-8" });
   }
+}
+
+async function readBytes(stream: ReadableStream<Uint8Array> | null): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of stream ?? []) {
+      length += chunk.length;
+      if (length > BODY_BYTES_MAX) throw new ApiError("TOO_LARGE");
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    // The client went away: its doing, not a fault of ours.
+    throw error instanceof ApiError ? error : new ApiError("CUT_OFF");
+  }
+  return Buffer.concat(chunks);
 }

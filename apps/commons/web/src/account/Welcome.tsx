@@ -1,6 +1,13 @@
 /** For visitors: what this place is, and the form to sign up or in. */
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { NAME_LENGTH_MAX, NAME_LENGTH_MIN, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN } from "../../../contract.ts";
+import {
+  NAME_LENGTH_MAX,
+  NAME_LENGTH_MIN,
+  NAME_PATTERN,
+  NAME_RULE,
+  PASSWORD_LENGTH_MAX,
+  PASSWORD_LENGTH_MIN,
+} from "../../../contract.ts";
 import { RequestError } from "../api.ts";
 import { signIn, signInReason, signUp } from "./store.ts";
 
@@ -83,7 +90,7 @@ function AccountForm({ mode }: { mode: Mode }) {
         testId="username"
         autoComplete="username"
         maxLength={NAME_LENGTH_MAX}
-        hint={fresh ? "Letters, digits and underscores. Everybody sees it." : ""}
+        hint={fresh ? "Letters, digits, - and _. Everybody sees it." : ""}
         fault={faults.name}
       />
       <Field
@@ -116,7 +123,7 @@ function faultsOf(name: string, password: string, fresh: boolean): Faults {
   }
   return {
     ...(name.length < NAME_LENGTH_MIN ? { name: `Use at least ${NAME_LENGTH_MIN} characters.` } : {}),
-    ...(name.length >= NAME_LENGTH_MIN && !/^\w+$/.test(name) ? { name: "Use letters, digits and underscores." } : {}),
+    ...(name.length >= NAME_LENGTH_MIN && !NAME_PATTERN.test(name) ? { name: NAME_RULE } : {}),
     ...(password.length < PASSWORD_LENGTH_MIN ? { password: `Use at least ${PASSWORD_LENGTH_MIN} characters.` } : {}),
   };
 }

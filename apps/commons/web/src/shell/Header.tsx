@@ -17,7 +17,7 @@ const LINE_WORDS: Record<Line, { label: string; meaning: string }> = {
 export function Header() {
   const user = account.value;
   return (
-    <header class="header">
+    <header class={user === null ? "header header--visitor" : "header"}>
       <div class="header__inner">
         <h1 class="brand">
           <a class="brand__link" href="/">

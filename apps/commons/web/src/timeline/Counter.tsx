@@ -5,7 +5,7 @@ const NEAR = 60;
 
 export function Counter({ id, length }: { id: string; length: number }) {
   const left = POST_LENGTH_MAX - length;
-  const state = left < 0 ? "over" : left <= NEAR ? "near" : "fine";
+  const state = left < 0 ? "over" : left <= NEAR ? "near" : length === 0 ? "empty" : "fine";
   return (
     <span id={id} class={`counter counter--${state}`}>
       <span aria-hidden="true">

@@ -40,7 +40,7 @@ export function TimelineView() {
       {state === LoadState.ready && posts.length === 0 && drafts.length === 0 && (
         <div class="empty">
           <p class="empty__title">It is quiet here.</p>
-          <p>Write the first post; everybody will see it at once.</p>
+          <p>The first post will appear here, for everybody at once.</p>
         </div>
       )}
       <ul class="posts">
