@@ -48,10 +48,34 @@ test("processes that make and migrate one file at the same time do not collide",
   const path = temporaryDatabase(t);
   const code = `
     await migrate(db, (executor) => executor.execute("create table if not exists box (n integer)", []).then(() => {}));
-    const { rows } = await sql\`select count(*) as n from kysely_migration\`.execute(db);
-    console.log("migrated", rows[0].n);`;
+    const { rows } = await sql\`pragma user_version\`.execute(db);
+    console.log("migrated", rows[0].user_version);`;
   const outputs = await Promise.all([1, 2, 3, 4].map(() => inProcess(path, code)));
   assert.deepEqual(new Set(outputs), new Set(["migrated 2\n"]));
+});
+
+test("a database of a newer Commons is refused, not touched", async (t) => {
+  const db = openDatabase(temporaryDatabase(t));
+  t.after(() => db.destroy());
+  await sql`pragma user_version = 99`.execute(db);
+  await assert.rejects(
+    migrate(db, async () => {}),
+    /newer Commons \(step 99/,
+  );
+});
+
+test("what is migrated is left as it is, and a failing step leaves nothing half made", async (t) => {
+  const db = openDatabase(temporaryDatabase(t));
+  t.after(() => db.destroy());
+  const broken = migrate(db, async () => {
+    throw new Error("no outbox");
+  });
+  await assert.rejects(broken, /no outbox/);
+  assert.deepEqual(await executorOf(db).execute("select name from sqlite_schema", []), []);
+  await migrate(db, async () => {});
+  await db.insertInto("accounts").values({ name: "ada", name_key: "ada", password: "x", created_at: 0 }).execute();
+  await migrate(db, async () => {});
+  assert.equal((await db.selectFrom("accounts").selectAll().execute()).length, 1);
 });
 
 test("transactions of two processes that read first and write later wait for each other", async (t) => {
