@@ -1,0 +1,123 @@
+/**
+ * What can be set about the transports, with its defaults: the options of Socket.IO's engine under names with units,
+ * and what goes beyond them. Parsed once, frozen; nothing here is read from a request.
+ */
+import { type Clock, type Logger, limits, type Random, silentLogger } from "@tideway/base";
+import type { Connection, Handshake, Line, TransportName } from "@tideway/engine/hub";
+
+/** A request as hooks see it: the handshake's view, also for later requests of a session. */
+export interface TransportRequest extends Handshake {
+  readonly method: string;
+  readonly transport: TransportName;
+  /** The session that the request names; null for a handshake. */
+  readonly sid: string | null;
+}
+
+/** Origins in the forms that the npm package `cors` takes. */
+export type OriginRule = boolean | string | RegExp | readonly (string | RegExp)[];
+
+export interface CorsOptions {
+  /** `*` unless given. A function decides for each request; an error or a falsy answer leaves CORS off for it. */
+  readonly origin?:
+    | OriginRule
+    | ((origin: string | undefined, decide: (error: Error | null, allowed?: OriginRule) => void) => void);
+  readonly methods?: string | readonly string[];
+  readonly allowedHeaders?: string | readonly string[];
+  readonly exposedHeaders?: string | readonly string[];
+  readonly credentials?: boolean;
+  readonly maxAge?: number;
+}
+
+/** Socket.IO's cookie options; those left out are `io`, `/`, HttpOnly and SameSite=Lax. */
+export interface CookieOptions {
+  readonly name?: string;
+  readonly path?: string;
+  readonly domain?: string;
+  readonly httpOnly?: boolean;
+  readonly secure?: boolean;
+  readonly sameSite?: boolean | "lax" | "strict" | "none";
+  /** Seconds. */
+  readonly maxAge?: number;
+  readonly expires?: Date;
+}
+
+export type HeadersHook = (headers: Record<string, string | string[]>, request: TransportRequest) => void;
+
+export interface TransportsOptions {
+  /** Where the sessions live, with or without the slash at its end; `/socket.io` unless given. */
+  readonly path?: string;
+  readonly transports?: readonly TransportName[];
+  readonly allowUpgrades?: boolean;
+  readonly pingIntervalMs?: number;
+  readonly pingTimeoutMs?: number;
+  readonly upgradeTimeoutMs?: number;
+  /** Bytes of one polling payload and of one WebSocket message: Socket.IO's `maxHttpBufferSize`. */
+  readonly messageBytesMax?: number;
+  /** Bytes queued for one client, those that the kernel has not taken included, before it counts as slow. */
+  readonly outQueueBytesMax?: number;
+  readonly cors?: CorsOptions | false;
+  readonly cookie?: CookieOptions | boolean;
+  /**
+   * Which browsers' pages may open a session: those of the same host (and what `cors` allows), any, or a list of origins.
+   * A request without Origin is no browser's and passes.
+   */
+  readonly origins?: "any" | "same" | readonly string[];
+  /** The application's word on each handshake; `message` is told to the client. Silence for 10 s is a no. */
+  readonly allowRequest?: (
+    request: TransportRequest,
+    decide: (message: string | null | undefined, allowed: boolean) => void,
+  ) => void;
+  /** May add fields to the first answer of a session. */
+  readonly initialHeaders?: HeadersHook;
+  /** May add fields to every answer of a session. */
+  readonly headers?: HeadersHook;
+  /** Must be unguessable and unique. Unless given: this node's id, a dot and 15 random bytes. */
+  readonly generateId?: (request: TransportRequest) => string | Promise<string>;
+  /** This node's name in session ids, so that any edge can tell whose a session is. Random unless given. */
+  readonly nodeId?: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger?: Logger;
+  /** The hub: called once for each new session. */
+  readonly open: (line: Line, handshake: Handshake) => Connection;
+}
+
+export interface Settings {
+  /** Without the slash at its end. */
+  readonly path: string;
+  readonly transports: readonly TransportName[];
+  readonly allowUpgrades: boolean;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+  readonly upgradeTimeoutMs: number;
+  readonly messageBytesMax: number;
+  readonly outQueueBytesMax: number;
+  readonly cors: CorsOptions | null;
+  readonly cookie: CookieOptions | null;
+  readonly origins: "any" | "same" | readonly string[];
+  readonly nodeId: string;
+}
+
+/** The options with their defaults. */
+export function settle(options: TransportsOptions): { settings: Settings; logger: Logger } {
+  const cookie = options.cookie === true ? {} : options.cookie;
+  const settings: Settings = Object.freeze({
+    path: (options.path ?? "/socket.io").replace(/\/+$/, ""),
+    transports: options.transports ?? (["polling", "websocket"] as const),
+    allowUpgrades: options.allowUpgrades ?? true,
+    pingIntervalMs: options.pingIntervalMs ?? 25_000,
+    pingTimeoutMs: options.pingTimeoutMs ?? 20_000,
+    upgradeTimeoutMs: options.upgradeTimeoutMs ?? 10_000,
+    messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
+    outQueueBytesMax: options.outQueueBytesMax ?? limits.outQueueBytesMax,
+    cors: options.cors || null,
+    cookie: cookie || null,
+    origins: options.origins ?? "same",
+    nodeId: options.nodeId ?? options.random.id(3),
+  });
+  return { settings, logger: options.logger ?? silentLogger };
+}
+
+/** How long a transport that was told to close may take to let its last bytes out, and an application to decide. */
+export const closeTimeoutMs = 10_000;
+export const decisionTimeoutMs = 10_000;

@@ -1,0 +1,404 @@
+/**
+ * One Engine.IO session: a client's line over whatever transport it uses now. Owns its state, its heartbeat, its out-queue
+ * and the upgrade from polling to WebSocket. Engine.IO protocol 4; `engine.io` 6 is the reference.
+ *
+ * Invariant: the hub hears `closed` once, at the end of a tick, after the last packet it is given; never from within a
+ * call that it made itself.
+ */
+import type { Clock, Exchange, FieldList, Timer } from "@tideway/base";
+import type { Connection, DisconnectReason, Line, Outgoing, TransportName } from "@tideway/engine/hub";
+import { decodePacket, type EnginePacket, PacketType } from "@tideway/wire/engineio";
+import { CloseCode } from "@tideway/wire/websocket";
+import { controlPacket, type FrameJoiner, framesOf, joinPayload } from "./encoding.ts";
+import { closeTimeoutMs, type Settings } from "./options.ts";
+import { type PollingOwner, PollingTransport } from "./polling.ts";
+import type { WebSocketOwner, WebSocketTransport } from "./websocket.ts";
+
+export const SessionState = {
+  open: 0,
+  /** Told to close: the queue goes out, nothing is taken in. */
+  closing: 1,
+  closed: 2,
+} as const;
+type SessionState = (typeof SessionState)[keyof typeof SessionState];
+
+const Heart = {
+  /** The next ping is due when the timer runs out. */
+  resting: 0,
+  /** A ping is out: without a sign of life the session ends when the timer runs out. */
+  waiting: 1,
+  /** The same, and something else than a pong has come since, which bought time once. */
+  extended: 2,
+} as const;
+type Heart = (typeof Heart)[keyof typeof Heart];
+
+/** What a session needs of the whole. */
+export interface SessionHost {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly joiner: FrameJoiner;
+  readonly counters: Counters;
+  /** Calls `flush` at the end of this tick. */
+  flushLater(session: Session): void;
+  /** The session takes nothing in any more: tells its hub's side at the end of this tick. */
+  ended(session: Session): void;
+  /** Requests that name the session find it no more. */
+  forget(session: Session): void;
+}
+
+/** What has happened so far; only ever grows. */
+export interface Counters {
+  opened: number;
+  closed: number;
+  upgraded: number;
+  refused: number;
+  slowConsumers: number;
+  volatileDropped: number;
+  packetsIn: number;
+  packetsOut: number;
+}
+
+const PING = controlPacket(PacketType.ping);
+const PROBE_ANSWER = framesOf(controlPacket(`${PacketType.pong}probe`));
+
+export class Session implements Line, PollingOwner, WebSocketOwner {
+  readonly id: string;
+  readonly address: string;
+  readonly openedAt: number;
+  reason: DisconnectReason = "transport close";
+  readonly #host: SessionHost;
+  #connection: Connection | null = null;
+  #state: SessionState = SessionState.open;
+  #polling: PollingTransport | null = null;
+  #socket: WebSocketTransport | null = null;
+  /** A WebSocket that may become the session's transport. */
+  #candidate: WebSocketTransport | null = null;
+  /** The candidate has been answered: polls are released until the client moves. */
+  #probed = false;
+  #queue: Outgoing[] = [];
+  #queuedBytes = 0;
+  #flushing = false;
+  #heart: Heart = Heart.resting;
+  #timer: Timer | null = null;
+
+  constructor(id: string, address: string, host: SessionHost) {
+    this.id = id;
+    this.address = address;
+    this.#host = host;
+    this.openedAt = host.clock.now();
+    this.#rest();
+  }
+
+  get transport(): TransportName {
+    return this.#socket === null ? "polling" : "websocket";
+  }
+
+  /** The hub's side; known only after the hub has seen this line. */
+  bind(connection: Connection): void {
+    this.#connection = connection;
+  }
+
+  get connection(): Connection | null {
+    return this.#connection;
+  }
+
+  /* ---------------------------------------------------------------- Line: what the hub calls */
+
+  send(packet: Outgoing): void {
+    if (this.#state !== SessionState.open) return;
+    const unsent = this.#socket?.blocked ? this.#socket.unsentBytes : 0;
+    const held = this.#queuedBytes + unsent;
+    // One packet larger than the bound still goes when nothing is held.
+    if (held > 0 && held + packet.bytes > this.#host.settings.outQueueBytesMax && !this.#makeRoom(packet)) return;
+    this.#enqueue(packet);
+  }
+
+  close(reason: DisconnectReason): void {
+    if (this.#state !== SessionState.open) return;
+    this.#state = SessionState.closing;
+    this.reason = reason;
+    this.#timer?.cancel();
+    this.#timer = this.#host.clock.after(closeTimeoutMs, () => this.#end(reason));
+    if (!this.#probed) this.#dropCandidate();
+    this.#host.ended(this);
+    this.#later();
+  }
+
+  /* ---------------------------------------------------------------- what requests bring */
+
+  /** Makes polling the transport. */
+  startPolling(opening: string): void {
+    this.#polling = new PollingTransport(this, this.#host.settings.messageBytesMax);
+    this.#enqueue(controlPacket(opening));
+  }
+
+  /** Makes a WebSocket the transport; its opening packet has been sent. */
+  startWebSocket(socket: WebSocketTransport): void {
+    this.#socket = socket;
+  }
+
+  poll(exchange: Exchange, fields: FieldList): void {
+    this.#polling?.poll(exchange, fields);
+  }
+
+  post(exchange: Exchange, fields: FieldList): void {
+    this.#polling?.post(exchange, fields);
+  }
+
+  /** Whether a WebSocket may try to take over. */
+  get upgradable(): boolean {
+    return this.#state === SessionState.open && this.#polling !== null && this.#candidate === null;
+  }
+
+  tryUpgrade(socket: WebSocketTransport): void {
+    this.#candidate = socket;
+    socket.expireAfter(this.#host.settings.upgradeTimeoutMs, () => this.#dropCandidate());
+  }
+
+  /** Ends the session at once, for the server stops. */
+  stop(): void {
+    this.#end("server shutting down", CloseCode.goingAway);
+  }
+
+  /* ---------------------------------------------------------------- PollingOwner */
+
+  onPoll(): void {
+    if (this.#queue.length > 0 || this.#state === SessionState.closing) this.flush();
+    else if (this.#probed) this.#polling?.answer(PacketType.noop);
+  }
+
+  onPollingFault(reason: DisconnectReason): void {
+    this.#end(reason);
+  }
+
+  onPacket(packet: EnginePacket): boolean {
+    if (this.#state !== SessionState.open) return true;
+    this.#host.counters.packetsIn++;
+    this.#alive();
+    switch (packet.type) {
+      case PacketType.message:
+        if (packet.binary === null) this.#connection?.text(packet.text);
+        else this.#connection?.binary(packet.binary);
+        return true;
+      case PacketType.pong:
+        this.#rest();
+        return true;
+      case PacketType.ping:
+        // In Engine.IO 4 the server asks and the client answers.
+        this.#end("transport error");
+        return false;
+      case PacketType.close:
+        this.#end("transport close", CloseCode.noStatus, PacketType.noop);
+        return true;
+      default:
+        return true;
+    }
+  }
+
+  /* ---------------------------------------------------------------- WebSocketOwner */
+
+  onText(from: WebSocketTransport, data: string): void {
+    if (from === this.#candidate) {
+      this.#onProbe(data);
+      return;
+    }
+    if (from !== this.#socket || this.#state !== SessionState.open) return;
+    // The one case that is hot, without a packet object.
+    if (data.charCodeAt(0) === 52) {
+      this.#host.counters.packetsIn++;
+      if (this.#heart === Heart.waiting) this.#alive();
+      this.#connection?.text(data.slice(1));
+      return;
+    }
+    const decoded = decodePacket(data);
+    if (decoded.ok) this.onPacket(decoded.packet);
+    else this.#end("parse error", CloseCode.protocolError);
+  }
+
+  onBinary(from: WebSocketTransport, data: Buffer): void {
+    if (from === this.#candidate) {
+      this.#dropCandidate();
+      return;
+    }
+    if (from !== this.#socket || this.#state !== SessionState.open) return;
+    this.#host.counters.packetsIn++;
+    if (this.#heart === Heart.waiting) this.#alive();
+    this.#connection?.binary(data);
+  }
+
+  onDrain(from: WebSocketTransport): void {
+    if (from === this.#socket) this.flush();
+  }
+
+  onGone(from: WebSocketTransport, reason: DisconnectReason): void {
+    if (from === this.#candidate) {
+      this.#candidate = null;
+      this.#probed = false;
+    } else if (from === this.#socket) {
+      this.#end(reason);
+    }
+  }
+
+  /* ---------------------------------------------------------------- the queue */
+
+  /** Lets out what is queued, as far as the transport takes it. */
+  flush(): void {
+    this.#flushing = false;
+    if (this.#state === SessionState.closed) return;
+    if (this.#socket !== null) this.#flushFrames(this.#socket);
+    else if (this.#polling?.waiting) this.#flushPayload(this.#polling);
+  }
+
+  #flushFrames(socket: WebSocketTransport): void {
+    if (socket.blocked) return;
+    const queue = this.#queue;
+    if (queue.length > 0) {
+      this.#host.counters.packetsOut += queue.length;
+      // The joiner keeps a list of several to compare the next client's with, so it is given away.
+      socket.write(this.#host.joiner.join(queue));
+      if (queue.length === 1) queue.length = 0;
+      else this.#queue = [];
+      this.#queuedBytes = 0;
+    }
+    if (this.#state === SessionState.closing) this.#end(this.reason, CloseCode.noStatus);
+  }
+
+  #flushPayload(polling: PollingTransport): void {
+    const queue = this.#queue;
+    if (queue.length === 0) {
+      if (this.#state === SessionState.closing) this.#end(this.reason);
+      return;
+    }
+    const { text, count } = joinPayload(queue, this.#host.settings.messageBytesMax);
+    this.#host.counters.packetsOut += count;
+    for (const packet of queue.splice(0, count)) this.#queuedBytes -= packet.bytes;
+    if (this.#state === SessionState.closing && queue.length === 0) {
+      polling.answer(`${text}\x1e${PacketType.close}`);
+      this.#end(this.reason);
+    } else {
+      polling.answer(text);
+    }
+  }
+
+  #enqueue(packet: Outgoing): void {
+    this.#queue.push(packet);
+    this.#queuedBytes += packet.bytes;
+    this.#later();
+  }
+
+  #later(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#host.flushLater(this);
+  }
+
+  /** The bound is reached: tries the transport, then drops volatile packets, then gives up. False: not to be queued. */
+  #makeRoom(packet: Outgoing): boolean {
+    const { outQueueBytesMax } = this.#host.settings;
+    // A burst within one tick is no sign of a slow client: the kernel has not been asked yet.
+    const later = this.#flushing;
+    this.flush();
+    this.#flushing = later;
+    if (this.#fits(packet, outQueueBytesMax)) return true;
+    const counters = this.#host.counters;
+    const kept = this.#queue.filter((queued) => !queued.volatile);
+    counters.volatileDropped += this.#queue.length - kept.length;
+    this.#queue = kept;
+    this.#queuedBytes = kept.reduce((sum, queued) => sum + queued.bytes, 0);
+    if (this.#fits(packet, outQueueBytesMax)) return true;
+    if (packet.volatile) {
+      counters.volatileDropped++;
+      return false;
+    }
+    counters.slowConsumers++;
+    this.#socket?.destroy();
+    this.#end("slow consumer");
+    return false;
+  }
+
+  #fits(packet: Outgoing, bytesMax: number): boolean {
+    const held = this.#queuedBytes + (this.#socket?.unsentBytes ?? 0);
+    return held === 0 || held + packet.bytes <= bytesMax;
+  }
+
+  /* ---------------------------------------------------------------- the heartbeat */
+
+  #rest(): void {
+    this.#heart = Heart.resting;
+    this.#timer?.cancel();
+    this.#timer = this.#host.clock.after(this.#host.settings.pingIntervalMs, () => this.#beat());
+  }
+
+  #wait(heart: Heart): void {
+    this.#heart = heart;
+    this.#timer?.cancel();
+    this.#timer = this.#host.clock.after(this.#host.settings.pingTimeoutMs, () => this.#end("ping timeout"));
+  }
+
+  #beat(): void {
+    this.#enqueue(PING);
+    this.#wait(Heart.waiting);
+  }
+
+  /** Any packet while a ping is out buys its pong the timeout once more: it may stand behind a long upload. */
+  #alive(): void {
+    if (this.#heart === Heart.waiting) this.#wait(Heart.extended);
+  }
+
+  /* ---------------------------------------------------------------- the upgrade */
+
+  #onProbe(data: string): void {
+    const socket = this.#candidate;
+    if (socket === null) return;
+    if (data === `${PacketType.ping}probe`) {
+      socket.write(PROBE_ANSWER);
+      this.#probed = true;
+      // The client moves when its poll has come back; waiting for the next packet could take a heartbeat (25 s).
+      if (this.#polling?.waiting) this.onPoll();
+    } else if (data === PacketType.upgrade) {
+      this.#moveTo(socket);
+    } else {
+      this.#dropCandidate();
+    }
+  }
+
+  #moveTo(socket: WebSocketTransport): void {
+    const polling = this.#polling;
+    socket.settled();
+    this.#socket = socket;
+    this.#candidate = null;
+    this.#probed = false;
+    this.#polling = null;
+    polling?.answer(PacketType.noop);
+    this.#host.counters.upgraded++;
+    if (this.#state === SessionState.open) this.#connection?.upgraded("websocket");
+    this.#later();
+  }
+
+  #dropCandidate(): void {
+    this.#candidate?.close(CloseCode.noStatus);
+    this.#candidate = null;
+    this.#probed = false;
+  }
+
+  /* ---------------------------------------------------------------- the end */
+
+  /** Ends the session with what its transport still needs: a poll is answered, a WebSocket closed. */
+  #end(reason: DisconnectReason, closeCode: number = CloseCode.noStatus, lastPoll: string = PacketType.close): void {
+    if (this.#state === SessionState.closed) return;
+    const told = this.#state === SessionState.closing;
+    this.#state = SessionState.closed;
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#dropCandidate();
+    this.#polling?.answer(lastPoll);
+    this.#polling?.abandon();
+    this.#socket?.close(closeCode);
+    this.#host.forget(this);
+    if (told) return;
+    this.reason = reason;
+    this.#host.ended(this);
+  }
+}

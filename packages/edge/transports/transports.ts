@@ -1,0 +1,362 @@
+/**
+ * The door of the real-time transports: verifies each request (Engine.IO's rules and error answers), opens sessions and
+ * hands later requests to them, and lets out once per tick what the hub has queued.
+ */
+import { type Clock, type Exchange, type Logger, renderError, type Target } from "@tideway/base";
+import type { TransportName } from "@tideway/engine/hub";
+import { EngineErrorCode, encodeEngineError, encodeOpen, engineErrors } from "@tideway/wire/engineio";
+import { CloseCode, checkHandshake, encodeText } from "@tideway/wire/websocket";
+import { cookieOf, corsFields, preflightFields, resolveCors } from "./cors.ts";
+import { FrameJoiner } from "./encoding.ts";
+import { HeldExchange } from "./hold.ts";
+import {
+  decisionTimeoutMs,
+  type OriginRule,
+  type Settings,
+  settle,
+  type TransportRequest,
+  type TransportsOptions,
+} from "./options.ts";
+import { refuse } from "./polling.ts";
+import { fieldOf, handshakeOf, queryOf, requestOf } from "./request.ts";
+import { type Counters, Session, type SessionHost } from "./session.ts";
+import { type Incoming, type Refusal, verify, verifyContinuation, verifyHandshake } from "./verify.ts";
+import { type WebSocketOwner, WebSocketTransport } from "./websocket.ts";
+
+export interface Transports extends Target {
+  /** Whether a path belongs to the transports: theirs, with or without the slash at its end. */
+  matches(path: string): boolean;
+  handle(exchange: Exchange): void;
+  /** Ends every session ("server shutting down") and refuses new ones with 503. */
+  close(): void;
+  /** Sessions that the hub knows. */
+  readonly clientsCount: number;
+  readonly counters: Readonly<Counters>;
+}
+
+export function createTransports(options: TransportsOptions): Transports {
+  return new EngineTransports(options);
+}
+
+class EngineTransports implements Transports, SessionHost {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly joiner = new FrameJoiner();
+  readonly counters: Counters = {
+    opened: 0,
+    closed: 0,
+    upgraded: 0,
+    refused: 0,
+    slowConsumers: 0,
+    volatileDropped: 0,
+    packetsIn: 0,
+    packetsOut: 0,
+  };
+  readonly #options: TransportsOptions;
+  readonly #logger: Logger;
+  readonly #sessions = new Map<string, Session>();
+  #stopped = false;
+  #dirty: Session[] = [];
+  #ended: Session[] = [];
+  #scheduled = false;
+  readonly #endTick = () => this.#flushAll();
+
+  constructor(options: TransportsOptions) {
+    const { settings, logger } = settle(options);
+    this.settings = settings;
+    this.clock = options.clock;
+    this.#options = options;
+    this.#logger = logger;
+  }
+
+  get clientsCount(): number {
+    return this.counters.opened - this.counters.closed;
+  }
+
+  matches(path: string): boolean {
+    const own = this.settings.path;
+    return (
+      path.startsWith(own) && (path.length === own.length || (path.length === own.length + 1 && path.endsWith("/")))
+    );
+  }
+
+  handle(exchange: Exchange): void {
+    if (!this.matches(exchange.head.path) || this.#stopped) {
+      const code = this.#stopped ? "HTTP_UNAVAILABLE" : "HTTP_NOT_FOUND";
+      const answer = renderError(code, fieldOf(exchange, "accept") ?? "", "", exchange.id);
+      refuse(exchange, answer.status, answer.fields, answer.body);
+      return;
+    }
+    const { cors } = this.settings;
+    if (cors === null) {
+      this.#serve(exchange, false);
+    } else if (typeof cors.origin !== "function") {
+      this.#serve(exchange, cors.origin ?? "*");
+    } else {
+      const held = new HeldExchange(exchange);
+      const decide = this.#once<OriginRule>(held, false, (rule) => this.#serve(held, rule));
+      resolveCors(cors, fieldOf(exchange, "origin"), decide);
+    }
+  }
+
+  close(): void {
+    this.#stopped = true;
+    for (const session of [...this.#sessions.values()]) session.stop();
+  }
+
+  /* ---------------------------------------------------------------- SessionHost */
+
+  flushLater(session: Session): void {
+    this.#dirty.push(session);
+    this.#schedule();
+  }
+
+  ended(session: Session): void {
+    this.#ended.push(session);
+    this.#schedule();
+  }
+
+  forget(session: Session): void {
+    this.#sessions.delete(session.id);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.clock.defer(this.#endTick);
+  }
+
+  #flushAll(): void {
+    this.#scheduled = false;
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const session of dirty) session.flush();
+    this.joiner.forget();
+    const ended = this.#ended;
+    if (ended.length === 0) return;
+    this.#ended = [];
+    for (const session of ended) {
+      this.counters.closed++;
+      const { id, address, transport, reason } = session;
+      const forMs = Math.round(this.clock.now() - session.openedAt);
+      this.#logger.info({ sid: id, address, transport, reason, forMs }, "connection closed");
+      session.connection?.closed(reason);
+    }
+  }
+
+  /* ---------------------------------------------------------------- a request */
+
+  #serve(exchange: Exchange, rule: OriginRule): void {
+    const { cors } = this.settings;
+    const { head } = exchange;
+    const origin = fieldOf(exchange, "origin");
+    if (cors !== null && head.method === "OPTIONS") {
+      refuse(exchange, 204, preflightFields(cors, rule, origin, fieldOf(exchange, "access-control-request-headers")));
+      return;
+    }
+    const query = queryOf(exchange);
+    const incoming: Incoming = {
+      exchange,
+      query,
+      transport: query.get("transport") as TransportName,
+      sid: query.get("sid") ?? "",
+      upgrade: head.upgrade === "websocket",
+      fields: cors === null ? [] : corsFields(cors, rule, origin),
+    };
+    const refusal = verify(incoming, this.settings, rule);
+    if (refusal !== null) this.#refuse(incoming, refusal);
+    else if (incoming.sid === "") this.#handshake(incoming);
+    else this.#continue(incoming);
+  }
+
+  /** A request of a session that is there. */
+  #continue(incoming: Incoming): void {
+    const session = this.#sessions.get(incoming.sid);
+    const refusal = verifyContinuation(incoming, session?.transport ?? null);
+    if (refusal !== null || session === undefined) {
+      this.#refuse(incoming, refusal ?? { code: EngineErrorCode.unknownSid });
+    } else if (incoming.upgrade) {
+      this.#upgrade(incoming, session);
+    } else {
+      this.#addHookFields(incoming, null);
+      if (incoming.exchange.head.method === "GET") session.poll(incoming.exchange, incoming.fields);
+      else session.post(incoming.exchange, incoming.fields);
+    }
+  }
+
+  /** A request that opens a session. Asks the application, when it wants to be asked. */
+  #handshake(incoming: Incoming): void {
+    const refusal = verifyHandshake(incoming);
+    if (refusal !== null) {
+      this.#refuse(incoming, refusal);
+      return;
+    }
+    const { allowRequest } = this.#options;
+    const request = this.#requestOf(incoming);
+    if (allowRequest === undefined) {
+      this.#name(incoming, request);
+      return;
+    }
+    const held = new HeldExchange(incoming.exchange);
+    const asked: Incoming = { ...incoming, exchange: held };
+    type Verdict = { allowed: boolean; message?: string | null | undefined };
+    const decide = this.#once<Verdict>(held, { allowed: false }, ({ allowed, message }) => {
+      if (allowed) this.#name(asked, request);
+      else this.#refuse(asked, { code: EngineErrorCode.forbidden, ...(message ? { message } : {}) });
+    });
+    allowRequest(request, (message, allowed) => decide({ message, allowed }));
+  }
+
+  /** Finds an id for the session to be. */
+  #name(incoming: Incoming, request: TransportRequest): void {
+    if (incoming.query.get("EIO") !== "4") {
+      this.#refuse(incoming, { code: EngineErrorCode.unsupportedProtocol });
+      return;
+    }
+    const { generateId, random } = this.#options;
+    const id = generateId?.(request) ?? `${this.settings.nodeId}.${random.id()}`;
+    if (typeof id === "string") {
+      this.#open(incoming, request, id);
+      return;
+    }
+    const held = new HeldExchange(incoming.exchange);
+    const named: Incoming = { ...incoming, exchange: held };
+    const decide = this.#once<string>(held, "", (sid) => this.#open(named, request, sid));
+    id.then(decide, () => decide(""));
+  }
+
+  #open(incoming: Incoming, request: TransportRequest, id: string): void {
+    // A second session of the same name would take over the first one's requests.
+    if (id === "" || this.#sessions.has(id)) {
+      this.#refuse(incoming, { code: EngineErrorCode.badRequest });
+      return;
+    }
+    const { allowUpgrades, transports, pingIntervalMs, pingTimeoutMs, messageBytesMax, cookie } = this.settings;
+    const upgradable = incoming.transport === "polling" && allowUpgrades && transports.includes("websocket");
+    const opening = encodeOpen({
+      sid: id,
+      upgrades: upgradable ? ["websocket"] : [],
+      pingInterval: pingIntervalMs,
+      pingTimeout: pingTimeoutMs,
+      maxPayload: messageBytesMax,
+    });
+    if (incoming.transport === "polling") {
+      const session = this.#session(id, request);
+      session.startPolling(opening);
+      session.bind(this.#options.open(session, handshakeOf(request)));
+      if (cookie !== null) incoming.fields.push("set-cookie", cookieOf(cookie, id));
+      this.#addHookFields(incoming, request);
+      session.poll(incoming.exchange, incoming.fields);
+      return;
+    }
+    const switched = this.#switch(incoming, request, encodeText(opening));
+    if (switched === null) return;
+    const session = this.#session(id, request);
+    const socket = new WebSocketTransport(switched.stream, session, this.clock, messageBytesMax);
+    session.startWebSocket(socket);
+    session.bind(this.#options.open(session, handshakeOf(request)));
+    socket.start(switched.head);
+  }
+
+  #session(id: string, request: TransportRequest): Session {
+    const session = new Session(id, request.address, this);
+    this.#sessions.set(id, session);
+    this.counters.opened++;
+    return session;
+  }
+
+  /** A WebSocket for a session that began with polling. */
+  #upgrade(incoming: Incoming, session: Session): void {
+    const switched = this.#switch(incoming, null, null);
+    if (switched === null) return;
+    const welcome = session.upgradable && this.settings.allowUpgrades;
+    const owner = welcome ? session : unheard;
+    const socket = new WebSocketTransport(switched.stream, owner, this.clock, this.settings.messageBytesMax);
+    if (welcome) {
+      session.tryUpgrade(socket);
+      socket.start(switched.head);
+    } else {
+      socket.start(new Uint8Array(0));
+      socket.close(CloseCode.noStatus);
+    }
+  }
+
+  /** Answers 101, with the first frame behind it in the same write. Null when the request was refused instead. */
+  #switch(incoming: Incoming, initial: TransportRequest | null, frame: Buffer | null) {
+    const { exchange } = incoming;
+    const checked = checkHandshake(exchange.head);
+    if (!checked.ok) {
+      this.counters.refused++;
+      const body = encodeEngineError(EngineErrorCode.badRequest);
+      refuse(exchange, checked.status, [...checked.fields, "content-type", "application/json"], body);
+      return null;
+    }
+    const answer: Incoming = { ...incoming, fields: checked.fields };
+    this.#addHookFields(answer, initial);
+    let head = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n";
+    for (let i = 0; i < checked.fields.length; i += 2) head += `${checked.fields[i]}: ${checked.fields[i + 1]}\r\n`;
+    head += `x-request-id: ${exchange.id}\r\n\r\n`;
+    const bytes = Buffer.from(head, "latin1");
+    const switched = exchange.upgrade(null);
+    switched.stream.write(frame === null ? bytes : Buffer.concat([bytes, frame]));
+    return switched;
+  }
+
+  #refuse(incoming: Incoming, { code, message }: Refusal): void {
+    this.counters.refused++;
+    const { exchange, upgrade, fields } = incoming;
+    const { authority } = exchange.head;
+    const seen = { code, address: exchange.client.address, origin: fieldOf(exchange, "origin"), authority };
+    if (code === EngineErrorCode.forbidden) {
+      this.#logger.info(
+        seen,
+        "handshake forbidden: by `allowRequest`, or an origin that neither `origins` nor `cors` allows",
+      );
+    } else {
+      this.#logger.debug(seen, engineErrors[code].message);
+    }
+    // A WebSocket client gets 400 whatever the reason, as from the reference.
+    const status = upgrade ? 400 : engineErrors[code].status;
+    refuse(exchange, status, ["content-type", "application/json", ...fields], encodeEngineError(code, message));
+  }
+
+  /* ---------------------------------------------------------------- small things */
+
+  #requestOf({ exchange, query, transport, sid }: Incoming): TransportRequest {
+    return requestOf(exchange, query, transport, sid === "" ? null : sid, this.clock.wall());
+  }
+
+  /** Lets the application's hooks add fields; `initial` is the request that opens a session. */
+  #addHookFields(incoming: Incoming, initial: TransportRequest | null): void {
+    const { initialHeaders, headers: everyHeaders } = this.#options;
+    if (everyHeaders === undefined && (initialHeaders === undefined || initial === null)) return;
+    const request = initial ?? this.#requestOf(incoming);
+    const added: Record<string, string | string[]> = {};
+    if (initial !== null) initialHeaders?.(added, request);
+    everyHeaders?.(added, request);
+    for (const [name, values] of Object.entries(added)) {
+      for (const value of [values].flat()) incoming.fields.push(name.toLowerCase(), clean(String(value)));
+    }
+  }
+
+  /** A decision that counts once, and is `otherwise` when it does not come in time. */
+  #once<T>(held: HeldExchange, otherwise: T, then: (value: T) => void): (value: T) => void {
+    let open = true;
+    const decide = (value: T) => {
+      if (!open) return;
+      open = false;
+      timer.cancel();
+      if (!held.gone && !this.#stopped) then(value);
+    };
+    const timer = this.clock.after(decisionTimeoutMs, () => decide(otherwise));
+    return decide;
+  }
+}
+
+/** Reads a WebSocket that nobody wants. */
+const unheard: WebSocketOwner = { onText() {}, onBinary() {}, onDrain() {}, onGone() {} };
+
+/** Without what would end a field line or not fit one: the value is the application's, and may hold a client's words. */
+function clean(value: string): string {
+  return value.replace(/[^\t\x20-\x7e\x80-\xff]/g, "");
+}

@@ -1,0 +1,54 @@
+/** Engine.IO's checks of a request, in the reference's order, with that of Origin among them. Decides; answers nothing. */
+import type { Exchange, FieldList } from "@tideway/base";
+import type { TransportName } from "@tideway/engine/hub";
+import { EngineErrorCode } from "@tideway/wire/engineio";
+import { isOriginAllowed } from "./cors.ts";
+import type { OriginRule, Settings } from "./options.ts";
+import { fieldOf } from "./request.ts";
+
+/** A request on its way through the checks. */
+export interface Incoming {
+  readonly exchange: Exchange;
+  readonly query: ReadonlyMap<string, string>;
+  /** As the query says; one of ours once it is verified. */
+  readonly transport: TransportName;
+  /** The session that it names; empty for a handshake. */
+  readonly sid: string;
+  /** The client asks for a WebSocket. */
+  readonly upgrade: boolean;
+  /** Fields for its answer; of CORS at first. */
+  readonly fields: FieldList;
+}
+
+export interface Refusal {
+  readonly code: EngineErrorCode;
+  /** Instead of the table's message. */
+  readonly message?: string;
+}
+
+/** What holds for every request. */
+export function verify(incoming: Incoming, settings: Settings, rule: OriginRule): Refusal | null {
+  const { exchange, transport } = incoming;
+  if (!settings.transports.includes(transport)) return { code: EngineErrorCode.unknownTransport };
+  if (!isOriginAllowed(settings, rule, fieldOf(exchange, "origin"), exchange.head.authority)) {
+    return { code: EngineErrorCode.forbidden, message: "Origin not allowed" };
+  }
+  return null;
+}
+
+/** What holds for a request that opens a session. Its protocol version is looked at after the application's word. */
+export function verifyHandshake(incoming: Incoming): Refusal | null {
+  if (incoming.exchange.head.method !== "GET") return { code: EngineErrorCode.badHandshakeMethod };
+  if ((incoming.transport === "websocket") !== incoming.upgrade) return { code: EngineErrorCode.badRequest };
+  return null;
+}
+
+/** What holds for a request of a session whose transport is `current`; null when there is no such session. */
+export function verifyContinuation(incoming: Incoming, current: TransportName | null): Refusal | null {
+  if (current === null) return { code: EngineErrorCode.unknownSid };
+  const { upgrade, transport, query, exchange } = incoming;
+  const mismatch = upgrade ? transport !== "websocket" : transport !== current;
+  if (mismatch || query.get("EIO") !== "4") return { code: EngineErrorCode.badRequest };
+  const { method } = exchange.head;
+  return method === "GET" || (method === "POST" && !upgrade) ? null : { code: EngineErrorCode.badRequest };
+}

@@ -1,0 +1,160 @@
+/**
+ * One WebSocket over an upgraded connection: bytes to messages, frames to bytes, the closing handshake (RFC 6455 §7).
+ * Knows nothing of Engine.IO: its owner reads the messages and says what to write.
+ */
+import type { ByteStream, Clock, Timer } from "@tideway/base";
+import type { DisconnectReason } from "@tideway/engine/hub";
+import { CloseCode, closePayload, encodeFrame, FrameDecoder, type MessageSink, Opcode } from "@tideway/wire/websocket";
+import { closeTimeoutMs } from "./options.ts";
+
+/** Who reads a WebSocket. After `onGone` no call comes. */
+export interface WebSocketOwner {
+  onText(from: WebSocketTransport, data: string): void;
+  onBinary(from: WebSocketTransport, data: Buffer): void;
+  /** What was written has left. */
+  onDrain(from: WebSocketTransport): void;
+  /** The peer closed, broke the rules or went away. Not called when the owner closed it. */
+  onGone(from: WebSocketTransport, reason: DisconnectReason): void;
+}
+
+const EMPTY = Buffer.alloc(0);
+const CLOSE_WITHOUT_CODE = encodeFrame(Opcode.close, EMPTY);
+
+export class WebSocketTransport implements MessageSink {
+  readonly #stream: ByteStream;
+  readonly #decoder: FrameDecoder;
+  readonly #clock: Clock;
+  /** Null once it is closing: what still arrives is read and dropped. */
+  #owner: WebSocketOwner | null;
+  /** The deadline of the upgrade, then of the close. */
+  #timer: Timer | null = null;
+  #blocked = false;
+  /** The newest ping that has not been answered (§5.5.3 allows to skip older ones). */
+  #ping: Buffer | null = null;
+
+  constructor(stream: ByteStream, owner: WebSocketOwner, clock: Clock, messageBytesMax: number) {
+    this.#stream = stream;
+    this.#owner = owner;
+    this.#clock = clock;
+    this.#decoder = new FrameDecoder("server", messageBytesMax);
+  }
+
+  /** Begins to read. `head` holds what came behind the request: it is given away. */
+  start(head: Uint8Array): void {
+    const stream = this.#stream;
+    stream.on("data", (chunk) => this.#onData(chunk));
+    stream.on("drain", () => this.#onDrain());
+    stream.on("end", () => this.#onEnd());
+    stream.on("close", () => this.#onStreamClose());
+    // The listener stays for good: a late error on a closed stream must not end the process.
+    stream.on("error", () => this.#gone("transport error"));
+    if (head.length > 0) this.#onData(Buffer.from(head.buffer, head.byteOffset, head.byteLength));
+    stream.resume();
+  }
+
+  /** True while the stream holds more than it wants to: keep what there is to say until `onDrain`. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  /** Bytes that the kernel has not taken. */
+  get unsentBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  /** Writes whole frames. */
+  write(frames: Buffer): void {
+    if (this.#owner !== null && !this.#stream.write(frames)) this.#blocked = true;
+  }
+
+  /** Calls the owner's `expired` unless {@link settled} is called in time. */
+  expireAfter(delayMs: number, expired: () => void): void {
+    this.#timer = this.#clock.after(delayMs, expired);
+  }
+
+  settled(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  /** Sends a close frame behind what was written, and breaks the connection when the peer takes too long. */
+  close(code: number): void {
+    if (this.#owner === null) return;
+    this.#owner = null;
+    this.#ping = null;
+    this.settled();
+    if (this.#stream.destroyed) return;
+    this.#stream.write(
+      code === CloseCode.noStatus ? CLOSE_WITHOUT_CODE : encodeFrame(Opcode.close, closePayload(code)),
+    );
+    this.#stream.end();
+    this.#timer = this.#clock.after(closeTimeoutMs, () => this.#stream.destroy());
+  }
+
+  /** Breaks the connection at once: for a client that does not read. */
+  destroy(): void {
+    this.#owner = null;
+    this.settled();
+    this.#stream.destroy();
+  }
+
+  onText(data: string): void {
+    this.#owner?.onText(this, data);
+  }
+
+  onBinary(data: Buffer): void {
+    this.#owner?.onBinary(this, data);
+  }
+
+  onPing(data: Buffer): void {
+    if (this.#owner === null) return;
+    if (this.#blocked) this.#ping = Buffer.from(data);
+    else this.write(encodeFrame(Opcode.pong, data));
+  }
+
+  onPong(): void {}
+
+  onClose(code: number): void {
+    const owner = this.#owner;
+    if (owner === null) return;
+    this.close(code);
+    owner.onGone(this, "transport close");
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#owner === null) return;
+    const wrong = this.#decoder.write(chunk, this);
+    if (wrong === null) return;
+    const owner = this.#owner;
+    if (owner === null) return;
+    this.close(wrong.closeCode);
+    owner.onGone(this, "transport error");
+  }
+
+  #onDrain(): void {
+    if (this.#owner === null) return;
+    this.#blocked = false;
+    const ping = this.#ping;
+    this.#ping = null;
+    if (ping !== null) this.write(encodeFrame(Opcode.pong, ping));
+    this.#owner.onDrain(this);
+  }
+
+  #onEnd(): void {
+    // The client said its last byte without a close frame, or answered ours: nothing is left to wait for.
+    this.#stream.end();
+    this.#gone("transport close");
+  }
+
+  #onStreamClose(): void {
+    this.settled();
+    this.#gone("transport close");
+  }
+
+  #gone(reason: DisconnectReason): void {
+    const owner = this.#owner;
+    if (owner === null) return;
+    this.destroy();
+    owner.onGone(this, reason);
+  }
+}
