@@ -38,6 +38,8 @@ export interface ServiceOptions {
   readonly retryBudget?: number;
   /** Somebody starts instances of it: with none there, requests wait for one instead of failing at once. */
   readonly managed?: boolean;
+  /** Told of every change of an instance's health: whoever runs the processes wants to know. */
+  readonly onState?: (id: string, state: HealthState) => void;
 }
 
 export interface InstanceStatus {
@@ -196,6 +198,7 @@ export class Service implements InstanceOwner {
     else logger.info(fields, `instance is ${health.state}`);
     const member = this.#members.get(instance.id);
     if (health.state === HealthState.down && member?.instance === instance) member.prober.hurry();
+    this.#options.onState?.(instance.id, health.state);
     if (health.state === HealthState.up) this.#serveWaiters();
   }
 
@@ -235,6 +238,11 @@ export class Service implements InstanceOwner {
   /** The request is not wanted any more: it leaves the queue. */
   cancel(handler: LeaseHandler): void {
     this.#waiters.delete(handler);
+  }
+
+  /** The instance that the policy would choose now, for a person to read; null when none could take a request. */
+  preview(): string | null {
+    return this.#policy.pick(this.#instances, this.#clock.now(), "", none)?.id ?? null;
   }
 
   #choose(now: number, key: string, tried: readonly Instance[], fresh: boolean): UpstreamConnection | null {
