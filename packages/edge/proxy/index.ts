@@ -1,2 +1,2 @@
 /** Front door of `edge/proxy`: one exchange to one upstream. */
-export { createProxy, type Proxy, type ProxyOptions } from "./proxy.ts";
+export { createProxy, type ProxyOptions, type ProxyTarget } from "./proxy.ts";

@@ -20,12 +20,12 @@ export interface ProxyOptions {
 /** What each forwarding needs of its proxy. */
 export type ProxyContext = Required<ProxyOptions>;
 
-export interface Proxy extends Target {
+export interface ProxyTarget extends Target {
   /** The same, but the path is forwarded without `stripPrefix`: a normalised path that the route matched. */
   target(stripPrefix: string): Target;
 }
 
-export function createProxy(options: ProxyOptions): Proxy {
+export function createProxy(options: ProxyOptions): ProxyTarget {
   const context: ProxyContext = {
     retriesMax: limits.retriesMax,
     replayBytesMax: limits.replayBytesMax,
