@@ -43,12 +43,14 @@ export interface LinkOptions {
 
 export interface Link extends HubPort {
   readonly state: LinkState;
+  /** Sends what is queued and leaves for good; resolves when it has left. */
+  close(): Promise<void>;
 }
 
 const retryFirstMs = 50;
 const retryMaxMs = 2_000;
 
-/** Joins the hub at `address`, for as long as it takes; `gone()` sends what is queued and leaves for good. */
+/** Joins the hub at `address`, for as long as it takes to find it. */
 export function connectLink(options: LinkOptions): Link {
   return new LinkClient(options);
 }
@@ -87,12 +89,17 @@ class LinkClient implements Link {
   }
 
   gone(): void {
-    if (this.#state === LinkState.closed) return;
+    void this.close();
+  }
+
+  close(): Promise<void> {
+    if (this.#state === LinkState.closed) return Promise.resolve();
     this.#state = LinkState.closed;
     this.#retry?.cancel();
     this.#waiting = [];
-    this.#line?.close();
     this.#options.onState(LinkState.closed);
+    const line = this.#line;
+    return line === null ? Promise.resolve() : new Promise((resolve) => line.close(resolve));
   }
 
   #connect(): void {

@@ -140,12 +140,19 @@ export class Line<In extends LinkMessage, Out extends LinkMessage> {
     }
   }
 
-  /** Sends what is queued, then closes. */
-  close(): void {
+  /** Sends what is queued, then closes; `done` is called once the peer has it, or takes too long. */
+  close(done: () => void = () => {}): void {
     this.#flush();
-    if (this.#isEnded()) return;
+    if (this.#isEnded()) {
+      done();
+      return;
+    }
+    const deadline = this.#clock.after(closeMs, () => this.#socket.destroy());
+    this.#socket.once("close", () => {
+      deadline.cancel();
+      done();
+    });
     this.#socket.end();
-    this.#clock.after(closeMs, () => this.#socket.destroy());
     this.#end(LineEnd.own, "closed by this side");
   }
 

@@ -1,0 +1,60 @@
+/**
+ * Puts the real-time transports in front of an http.Server's own listeners: requests under the real-time path go to the
+ * transports, all others to whoever listened before (an Express application, for example), as Engine.IO's attach does.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Target } from "@tideway/base";
+import { createClientFiles } from "./client-files.ts";
+import { NodeExchange } from "./node-exchange.ts";
+
+/** The slice of http.Server and https.Server that is used. */
+export interface RequestSource {
+  listeners(event: "request"): ((...args: never[]) => unknown)[];
+  removeAllListeners(event: "request"): unknown;
+  on(event: "request", listener: (request: IncomingMessage, response: ServerResponse) => void): unknown;
+  on(event: "upgrade", listener: (request: IncomingMessage, stream: Duplex, head: Buffer) => void): unknown;
+}
+
+export interface Attachment {
+  /** Without a slash at its end. */
+  readonly path: string;
+  /** Whether requests must have a slash behind the path. */
+  readonly trailingSlash: boolean;
+  readonly servesClient: boolean;
+  readonly target: Target;
+}
+
+/** How long somebody else may take to answer an upgrade that is not ours before its connection is closed. */
+const strangerMs = 1_000;
+
+export function attachTo(server: RequestSource, attachment: Attachment): void {
+  const { path, target } = attachment;
+  const prefix = attachment.trailingSlash ? `${path}/` : path;
+  const isOurs = (request: IncomingMessage) => request.url?.startsWith(prefix) === true;
+  const clientFiles = attachment.servesClient ? createClientFiles() : null;
+  const others = server.listeners("request");
+  server.removeAllListeners("request");
+  server.on("request", (request, response) => {
+    if (clientFiles?.(path, request, response) === true) return;
+    if (isOurs(request)) target.handle(NodeExchange.ofRequest(request, response));
+    else for (const listener of others) Reflect.apply(listener, server, [request, response]);
+  });
+  server.on("upgrade", (request, stream, head) => {
+    if (isOurs(request)) {
+      stream.on("error", ignore);
+      target.handle(NodeExchange.ofUpgrade(request, { stream, head }));
+      return;
+    }
+    // Without a listener Node closes such connections. Now that there is one, ours must, unless another one answers.
+    const timer = setTimeout(() => {
+      if (!stream.writable || (stream as Duplex & { bytesWritten?: number }).bytesWritten !== 0) return;
+      stream.on("error", ignore);
+      stream.end();
+    }, strangerMs);
+    timer.unref();
+    stream.on("close", () => clearTimeout(timer));
+  });
+}
+
+function ignore(): void {}

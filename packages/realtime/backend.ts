@@ -1,0 +1,51 @@
+/**
+ * The way to a hub, and the one over a link: to the edge's hub, in a process that Tideway started. The other, a hub of our
+ * own, is in `own-hub.ts`.
+ */
+import { silentLogger } from "@tideway/base";
+import { systemClock } from "@tideway/edge/clock";
+import { connectLink, LinkState } from "@tideway/edge/link";
+import type { RequestSource } from "./attach.ts";
+import type { ServerOptions } from "./options.ts";
+import type { HubSession, Uplink } from "./session.ts";
+
+export interface Backend {
+  readonly uplink: Uplink;
+  /** Serves clients on this http.Server too. */
+  attach(server: RequestSource): void;
+  /** The sockets will be let go: from now on nothing new is taken. */
+  leaving(): void;
+  close(): Promise<void>;
+}
+
+/** Joins the hub at `address`; `onLost` is called whenever it was there and is no longer. */
+export function joinHub(
+  session: HubSession,
+  address: string,
+  options: Partial<ServerOptions>,
+  onLost: () => void,
+): Backend {
+  const link = connectLink({
+    address,
+    instance: options.instance ?? process.env["TIDEWAY_INSTANCE"] ?? `pid ${process.pid}`,
+    server: session,
+    onState(state) {
+      if (state === LinkState.down) onLost();
+    },
+    clock: systemClock,
+    logger: options.logger ?? silentLogger,
+  });
+  return {
+    uplink: {
+      get open() {
+        return link.state === LinkState.open;
+      },
+      send: (message) => link.send(message),
+    },
+    attach() {
+      throw new Error("this server has joined Tideway's hub (TIDEWAY_LINK): attach it in the tick in which it is made");
+    },
+    leaving: () => link.send({ type: "leaving" }),
+    close: () => link.close(),
+  };
+}

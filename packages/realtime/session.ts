@@ -1,0 +1,213 @@
+/**
+ * One server's dealings with its hub, in the words of `engine/hub/contract.ts`: numbers what wants an answer, remembers
+ * it until the answer comes or can no longer come, and hands everything else to the server. The same whether the hub is
+ * in this process or at the other end of a link.
+ *
+ * Nothing that waits here waits for ever in silence: when the hub is lost, all of it is told.
+ */
+import type { Selector, ServerPort, ToHub, ToServer } from "@tideway/engine/hub";
+import { encodeArguments, parseArguments } from "@tideway/wire/socketio";
+
+/** What came of `publish`. */
+export interface Published {
+  /** Names the event's place in the stream; what `after=` and a recovering client send. */
+  readonly offset: string;
+  readonly seq: number;
+  /** True when the idempotency key was known: nothing was published now, the place is the first one's. */
+  readonly duplicate: boolean;
+}
+
+export const publishErrors = {
+  STORE_FULL: "The store has no room for another event; try again later.",
+  STORE_FAILED: "The store failed; nothing more is accepted until it is mended.",
+  TOO_LARGE: "The event is too large.",
+  HUB_AWAY: "There is no hub to publish to now; nothing was sent.",
+  HUB_LOST:
+    "The hub was lost before it answered: the event may or may not be published. With the same key, again is safe.",
+  CLOSED: "This server is closed.",
+} as const;
+export type PublishErrorCode = keyof typeof publishErrors;
+
+/** Why a publish, or a question to the hub, failed. */
+export class PublishError extends Error {
+  override name = "PublishError";
+  readonly code: PublishErrorCode;
+
+  constructor(code: PublishErrorCode) {
+    super(publishErrors[code]);
+    this.code = code;
+  }
+}
+
+export type FoundSockets = Extract<ToServer, { type: "found" }>["sockets"];
+export type ConnectMessage = Extract<ToServer, { type: "connect" }>;
+
+/** How the session reaches the hub: directly, or through a link. */
+export interface Uplink {
+  /** Whether there is a hub now. */
+  readonly open: boolean;
+  send(message: ToHub): void;
+}
+
+/** What the hub says that is not an answer: the server's part. */
+export interface SessionEvents {
+  onConnect(message: ConnectMessage): void;
+  onEvent(socket: string, args: unknown[], ack: number | null): void;
+  onDisconnect(socket: string, reason: Extract<ToServer, { type: "disconnect" }>["reason"]): void;
+  onRooms(socket: string, joined: readonly string[], left: readonly string[]): void;
+  onUpgraded(connection: string, transport: ConnectMessage["transport"]): void;
+}
+
+/** Somebody waits for clients' answers to one emit. */
+export interface AnswerCollector {
+  /** One client's arguments. True when no more are wanted. */
+  onAnswer(args: unknown[]): boolean;
+  /** No more will come; `missing` clients were asked and did not answer. */
+  onAnswered(missing: number): void;
+}
+
+export interface EmitFlags {
+  readonly volatile: boolean;
+  /** Whole milliseconds to wait for answers; 0 for no limit. */
+  readonly timeoutMs: number;
+}
+
+export class HubSession implements ServerPort {
+  readonly #events: SessionEvents;
+  #uplink: Uplink | null = null;
+  /** What was said before there was a way to the hub: between `new Server()` and the end of its tick. */
+  #early: ToHub[] = [];
+  #numbers = 0;
+  readonly #collectors = new Map<number, AnswerCollector>();
+  readonly #receipts = new Map<number, { resolve: (published: Published) => void; reject: (error: Error) => void }>();
+  readonly #requests = new Map<number, { resolve: (found: FoundSockets) => void; reject: (error: Error) => void }>();
+
+  constructor(events: SessionEvents) {
+    this.#events = events;
+  }
+
+  /** Names the way to the hub. */
+  start(uplink: Uplink): void {
+    this.#uplink = uplink;
+    for (const message of this.#early.splice(0)) uplink.send(message);
+  }
+
+  /** To the hub. */
+  tell(message: ToHub): void {
+    if (this.#uplink === null) this.#early.push(message);
+    else this.#uplink.send(message);
+  }
+
+  emit(to: Selector, args: readonly unknown[], flags: EmitFlags, collector: AnswerCollector | null): void {
+    let answers: number | null = null;
+    if (collector !== null) {
+      if (this.#away()) {
+        queueMicrotask(() => collector.onAnswered(1));
+        return;
+      }
+      answers = ++this.#numbers;
+      this.#collectors.set(answers, collector);
+    }
+    const payload = encodeArguments(args);
+    const { volatile, timeoutMs } = flags;
+    this.tell({ type: "emit", to, payload, volatile, answers, timeoutMs, receipt: null, key: null });
+  }
+
+  publish(to: Selector, args: readonly unknown[], key: string | null): Promise<Published> {
+    if (this.#away()) return Promise.reject(new PublishError("HUB_AWAY"));
+    const payload = encodeArguments(args);
+    return new Promise((resolve, reject) => {
+      const receipt = ++this.#numbers;
+      this.#receipts.set(receipt, { resolve, reject });
+      this.tell({ type: "emit", to, payload, volatile: false, answers: null, timeoutMs: 0, receipt, key });
+    });
+  }
+
+  find(to: Selector): Promise<FoundSockets> {
+    if (this.#away()) return Promise.reject(new PublishError("HUB_AWAY"));
+    return new Promise((resolve, reject) => {
+      const request = ++this.#numbers;
+      this.#requests.set(request, { resolve, reject });
+      this.tell({ type: "find", request, to });
+    });
+  }
+
+  /** The hub is gone, or this server leaves: whatever waits for it is told so. */
+  lost(code: "HUB_LOST" | "CLOSED"): void {
+    const waiting = [...this.#receipts.values(), ...this.#requests.values()];
+    const collectors = [...this.#collectors.values()];
+    this.#receipts.clear();
+    this.#requests.clear();
+    this.#collectors.clear();
+    for (const { reject } of waiting) reject(new PublishError(code));
+    for (const collector of collectors) collector.onAnswered(1);
+  }
+
+  #away(): boolean {
+    return this.#uplink !== null && !this.#uplink.open;
+  }
+
+  /** From the hub. */
+  send(message: ToServer): void {
+    switch (message.type) {
+      case "connect":
+        this.#events.onConnect(message);
+        break;
+      case "event": {
+        const args = parsePayload(message.payload, "event");
+        if (args !== null) this.#events.onEvent(message.socket, args, message.ack);
+        break;
+      }
+      case "answer":
+        this.#onAnswer(message.emit, message.payload);
+        break;
+      case "answered": {
+        const collector = this.#collectors.get(message.emit);
+        this.#collectors.delete(message.emit);
+        collector?.onAnswered(message.missing);
+        break;
+      }
+      case "disconnect":
+        this.#events.onDisconnect(message.socket, message.reason);
+        break;
+      case "rooms":
+        this.#events.onRooms(message.socket, message.joined, message.left);
+        break;
+      case "upgraded":
+        this.#events.onUpgraded(message.connection, message.transport);
+        break;
+      case "published": {
+        const { offset, seq, duplicate } = message;
+        this.#receipts.get(message.receipt)?.resolve({ offset, seq, duplicate });
+        this.#receipts.delete(message.receipt);
+        break;
+      }
+      case "unpublished":
+        this.#receipts.get(message.receipt)?.reject(new PublishError(message.code));
+        this.#receipts.delete(message.receipt);
+        break;
+      case "found":
+        this.#requests.get(message.request)?.resolve(message.sockets);
+        this.#requests.delete(message.request);
+        break;
+    }
+  }
+
+  #onAnswer(emit: number, payload: Extract<ToServer, { type: "answer" }>["payload"]): void {
+    const collector = this.#collectors.get(emit);
+    if (collector === undefined) return;
+    const args = parsePayload(payload, "answer");
+    if (args !== null && collector.onAnswer(args)) this.#collectors.delete(emit);
+  }
+}
+
+/** The hub has checked the text before; what fails here all the same came from a hub of another mind, and is no event. */
+function parsePayload(
+  payload: { json: string; attachments: readonly Uint8Array[] },
+  role: "event" | "answer",
+): unknown[] | null {
+  // Node's users know binary arguments as Buffers.
+  const attachments = payload.attachments.map((bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  const parsed = parseArguments(payload.json, attachments, role);
+  return parsed.ok ? parsed.args : null;
+}

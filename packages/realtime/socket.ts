@@ -1,0 +1,359 @@
+/**
+ * A client in one namespace, as the user's code sees it: Socket.IO's `Socket`. It turns calls into the hub's messages
+ * and the hub's messages into events; who is in which room and what is delivered is decided by the hub.
+ */
+
+import { encodeArguments } from "@tideway/wire/socketio";
+import {
+  type BroadcastFlags,
+  BroadcastOperator,
+  checkName,
+  type ManyAnswers,
+  type Room,
+  type SocketId,
+} from "./broadcast-operator.ts";
+import type { Connection } from "./connection.ts";
+import { type Handshake, readHandshake } from "./handshake.ts";
+import type { Namespace } from "./namespace.ts";
+import type { Server } from "./server.ts";
+import type { AnswerCollector, ConnectMessage } from "./session.ts";
+import { type DataKeeper, keepData } from "./socket-data.ts";
+import {
+  type AllButLast,
+  type Any,
+  type DecorateAcknowledgements,
+  type DefaultEventsMap,
+  type EventNames,
+  type EventNamesWithAck,
+  type EventParams,
+  type EventsMap,
+  type FirstNonErrorArg,
+  type Last,
+  StrictEventEmitter,
+} from "./typed-events.ts";
+import { callListeners, callUser, type Next, runMiddlewares } from "./user-code.ts";
+
+export type DisconnectReason =
+  | "transport error"
+  | "transport close"
+  | "forced close"
+  | "ping timeout"
+  | "parse error"
+  | "server shutting down"
+  | "forced server close"
+  | "client namespace disconnect"
+  | "server namespace disconnect"
+  | "slow consumer";
+
+export interface SocketReservedEventsMap {
+  disconnect: (reason: DisconnectReason, description?: Any) => void;
+  disconnecting: (reason: DisconnectReason, description?: Any) => void;
+  error: (err: Error) => void;
+}
+
+/** An event in a socket's middleware: its name, then its arguments. */
+export type Event = [event: string, ...args: Any[]];
+type AnyListener = (event: string, ...args: Any[]) => void;
+type AnyFunction = (...args: Any[]) => unknown;
+
+export class Socket<
+  ListenEvents extends EventsMap = DefaultEventsMap,
+  EmitEvents extends EventsMap = ListenEvents,
+  ServerSideEvents extends EventsMap = DefaultEventsMap,
+  SocketData = Any,
+> extends StrictEventEmitter<ListenEvents, EmitEvents, SocketReservedEventsMap> {
+  readonly id: SocketId;
+  readonly nsp: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+  readonly server: Server<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+  readonly conn: Connection;
+  readonly handshake: Handshake;
+  /** Whether the client came back and missed nothing, or the socket was taken over from another server. */
+  readonly recovered: boolean;
+  /** False in middlewares, and after the end. */
+  connected = false;
+
+  readonly #rooms: Set<Room>;
+  readonly #data: DataKeeper;
+  readonly #middlewares: ((event: Event, next: Next<Error>) => unknown)[] = [];
+  #anyListeners: AnyListener[] = [];
+  #anyOutgoing: AnyListener[] = [];
+  #flags: BroadcastFlags = {};
+  #ended = false;
+
+  /** @internal */
+  constructor(
+    nsp: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+    conn: Connection,
+    message: ConnectMessage,
+  ) {
+    super();
+    this.nsp = nsp;
+    this.server = nsp.server;
+    this.conn = conn;
+    this.id = message.socket;
+    this.recovered = message.recovered;
+    this.handshake = readHandshake(message.handshake, message.auth);
+    this.#rooms = new Set(message.rooms);
+    this.#data = keepData(
+      message.data,
+      (json) => nsp.session.tell({ type: "data", socket: this.id, data: json }),
+      (err) => nsp.server._logger.warn({ err, socket: this.id }, "socket.data is not JSON; it is not kept"),
+    );
+    // As in Socket.IO: a client's event named "error" without a listener must not end the process.
+    this.on("error", ignore as Any);
+    conn._hold();
+  }
+
+  /** Whatever the application attaches: kept when the client reconnects or another process takes over. Must be JSON. */
+  get data(): SocketData {
+    return this.#data.get() as SocketData;
+  }
+
+  set data(value: SocketData) {
+    this.#data.set(value);
+  }
+
+  get rooms(): Set<Room> {
+    return this.#rooms;
+  }
+
+  get disconnected(): boolean {
+    return !this.connected;
+  }
+
+  get client(): { readonly id: string; readonly conn: Connection } {
+    return { id: this.conn.id, conn: this.conn };
+  }
+
+  /** What is known of the request that opened the line. */
+  get request(): { readonly headers: Handshake["headers"]; readonly url: string; readonly _query: Handshake["query"] } {
+    const { headers, url, query } = this.handshake;
+    return { headers, url, _query: query };
+  }
+
+  /** Sends an event to this client; with a function as last argument, asks for its answer. Always true. */
+  override emit<Ev extends EventNames<EmitEvents>>(ev: Ev, ...args: EventParams<EmitEvents, Ev>): boolean {
+    checkName(ev);
+    const data: unknown[] = [ev, ...args];
+    const flags = this.#takeFlags();
+    let collector: AnswerCollector | null = null;
+    if (typeof data.at(-1) === "function") collector = this.#collectAnswer(data.pop() as AnyFunction, flags.timeoutMs);
+    for (const listener of [...this.#anyOutgoing]) callUser(this, listener, data as Event);
+    if (this.#ended) {
+      if (collector !== null && flags.timeoutMs !== undefined) queueMicrotask(() => collector.onAnswered(1));
+      return true;
+    }
+    const timeoutMs = Math.max(0, Math.round(flags.timeoutMs ?? 0));
+    this.nsp.session.emit(this.#self(), data, { volatile: flags.volatile === true, timeoutMs }, collector);
+    return true;
+  }
+
+  /** {@link emit} with an acknowledgement, as a promise. Rejects when the client does not answer in time or goes away. */
+  emitWithAck<Ev extends EventNamesWithAck<EmitEvents>>(
+    ev: Ev,
+    ...args: AllButLast<EventParams<EmitEvents, Ev>>
+  ): Promise<FirstNonErrorArg<Last<EventParams<EmitEvents, Ev>>>> {
+    // Without a time-out it waits as long as the client stays.
+    if (this.#flags.timeoutMs === undefined) this.#flags = { ...this.#flags, timeoutMs: 0 };
+    return new Promise((resolve, reject) => {
+      const done = (error: Error | null, value: Any) => (error === null ? resolve(value) : reject(error));
+      this.emit(ev, ...([...args, done] as unknown as EventParams<EmitEvents, Ev>));
+    });
+  }
+
+  send(...args: EventParams<EmitEvents, "message">): this {
+    this.emit("message" as EventNames<EmitEvents>, ...args);
+    return this;
+  }
+
+  write(...args: EventParams<EmitEvents, "message">): this {
+    return this.send(...args);
+  }
+
+  /** Everybody in `room` but this client. */
+  to(room: Room | Room[]): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
+    return this.broadcast.to(room);
+  }
+
+  in(room: Room | Room[]): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
+    return this.broadcast.to(room);
+  }
+
+  except(room: Room | Room[]): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
+    return this.broadcast.except(room);
+  }
+
+  /** Everybody in the namespace but this client. */
+  get broadcast(): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
+    return new BroadcastOperator(this.nsp, new Set(), new Set([this.id]), this.#takeFlags());
+  }
+
+  get local(): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
+    return this.broadcast.local;
+  }
+
+  /** The next emit may be dropped when the client is slow. */
+  get volatile(): this {
+    this.#flags = { ...this.#flags, volatile: true };
+    return this;
+  }
+
+  /** Taken for compatibility: whether a frame is compressed is the hub's decision. */
+  compress(_compress: boolean): this {
+    return this;
+  }
+
+  /** The next emit's acknowledgement gets an error first, after `timeout` ms without an answer. */
+  timeout(timeout: number): Socket<ListenEvents, DecorateAcknowledgements<EmitEvents>, ServerSideEvents, SocketData> {
+    this.#flags = { ...this.#flags, timeoutMs: timeout };
+    return this as unknown as Socket<ListenEvents, Any, ServerSideEvents, SocketData>;
+  }
+
+  join(rooms: Room | Room[]): Promise<void> | void {
+    if (this.#ended) return;
+    const joined = [rooms].flat();
+    for (const room of joined) this.#rooms.add(room);
+    this.nsp.session.tell({ type: "join", to: this.#self(), rooms: joined });
+  }
+
+  leave(room: Room): Promise<void> | void {
+    if (this.#ended) return;
+    this.#rooms.delete(room);
+    this.nsp.session.tell({ type: "leave", to: this.#self(), rooms: [room] });
+  }
+
+  /** Ends this socket; with `close` the client's whole line, which lets the client reconnect. */
+  disconnect(close = false): this {
+    if (!this.connected) return this;
+    this.nsp.session.tell({ type: "close", to: this.#self(), connection: close });
+    this._ended("server namespace disconnect");
+    return this;
+  }
+
+  /** Looks at each event of the client before its listeners; `next(error)` drops it and emits "error" here. */
+  use(middleware: (event: Event, next: (err?: Error) => void) => void): this {
+    this.#middlewares.push(middleware);
+    return this;
+  }
+
+  onAny(listener: AnyListener): this {
+    this.#anyListeners.push(listener);
+    return this;
+  }
+
+  prependAny(listener: AnyListener): this {
+    this.#anyListeners.unshift(listener);
+    return this;
+  }
+
+  offAny(listener?: AnyListener): this {
+    this.#anyListeners = without(this.#anyListeners, listener);
+    return this;
+  }
+
+  listenersAny(): AnyListener[] {
+    return this.#anyListeners;
+  }
+
+  onAnyOutgoing(listener: AnyListener): this {
+    this.#anyOutgoing.push(listener);
+    return this;
+  }
+
+  prependAnyOutgoing(listener: AnyListener): this {
+    this.#anyOutgoing.unshift(listener);
+    return this;
+  }
+
+  offAnyOutgoing(listener?: AnyListener): this {
+    this.#anyOutgoing = without(this.#anyOutgoing, listener);
+    return this;
+  }
+
+  listenersAnyOutgoing(): AnyListener[] {
+    return this.#anyOutgoing;
+  }
+
+  /** Middlewares have passed. @internal */
+  _accepted(): void {
+    this.#rooms.add(this.id);
+    this.connected = true;
+    this.#data.check();
+  }
+
+  /** An event of the client. @internal */
+  _onEvent(args: unknown[], ack: number | null): void {
+    if (ack !== null) args.push(this.#answerer(ack));
+    const event = args as Event;
+    for (const listener of [...this.#anyListeners]) callUser(this, listener, event);
+    const deliver = (error?: Error) => {
+      if (error) callListeners(this, "error", [error]);
+      else if (this.connected) callListeners(this, event[0], event.slice(1));
+    };
+    if (this.#middlewares.length === 0) deliver();
+    else runMiddlewares(this.#middlewares, event, () => new Error("a middleware failed"), deliver);
+  }
+
+  /** Rooms changed by somebody else. @internal */
+  _roomsChanged(joined: readonly Room[], left: readonly Room[]): void {
+    for (const room of joined) this.#rooms.add(room);
+    for (const room of left) this.#rooms.delete(room);
+  }
+
+  /** This server holds the socket no longer. @internal */
+  _ended(reason: DisconnectReason): void {
+    if (this.#ended) return;
+    const wasConnected = this.connected;
+    if (wasConnected) callListeners(this, "disconnecting", [reason]);
+    this.#ended = true;
+    this.#rooms.clear();
+    this.connected = false;
+    this.nsp._forget(this);
+    if (wasConnected) callListeners(this, "disconnect", [reason]);
+    this.server._release(this.id, this.conn, reason);
+  }
+
+  #self(): { namespace: string; rooms: string[]; except: string[] } {
+    return { namespace: this.nsp.name, rooms: [this.id], except: [] };
+  }
+
+  #takeFlags(): BroadcastFlags {
+    const flags = this.#flags;
+    this.#flags = {};
+    return flags;
+  }
+
+  /** With a time-out the callback gets `(error, ...answer)`, without one `(...answer)` and, when the client left, nothing. */
+  #collectAnswer(done: AnyFunction, timeoutMs: number | undefined): AnswerCollector {
+    let answered = false;
+    return {
+      onAnswer: (args) => {
+        answered = true;
+        callUser(this, done, timeoutMs === undefined ? args : [null, ...args]);
+        return true;
+      },
+      onAnswered: (missing) => {
+        if (answered || timeoutMs === undefined) return;
+        const text = missing > 0 && timeoutMs > 0 ? "operation has timed out" : "socket has been disconnected";
+        callUser(this, done, [new Error(text)]);
+      },
+    };
+  }
+
+  #answerer(ack: number): AnyFunction {
+    let sent = false;
+    return (...args: unknown[]) => {
+      if (sent || this.#ended) return;
+      sent = true;
+      this.nsp.session.tell({ type: "reply", socket: this.id, ack, payload: encodeArguments(args) });
+    };
+  }
+}
+
+function ignore(): void {}
+
+function without(listeners: AnyListener[], listener: AnyListener | undefined): AnyListener[] {
+  if (listener === undefined) return [];
+  const index = listeners.indexOf(listener);
+  return index < 0 ? listeners : listeners.toSpliced(index, 1);
+}
