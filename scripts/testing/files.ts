@@ -12,7 +12,7 @@ export interface TestFiles {
   readonly system: readonly string[];
 }
 
-/** Test files below `root` (relative paths), narrowed to those that are, or lie below, or contain one of `filters`. */
+/** Test files below `root` (relative paths), narrowed to those that are, or lie below, one of `filters`. */
 export function findTests(root: string, filters: readonly string[]): TestFiles {
   const wanted = filters.map((filter) => relative(root, resolve(root, filter)));
   const files = roots
@@ -30,5 +30,5 @@ export function findTests(root: string, filters: readonly string[]): TestFiles {
 }
 
 function matches(file: string, wanted: string): boolean {
-  return wanted === "" || file === wanted || file.startsWith(`${wanted}/`) || file.includes(wanted);
+  return wanted === "" || file === wanted || file.startsWith(`${wanted}/`);
 }
