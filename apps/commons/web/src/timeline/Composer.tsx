@@ -5,17 +5,16 @@ import { Avatar } from "../shell/Avatar.tsx";
 import { Counter } from "./Counter.tsx";
 import { submit } from "./store.ts";
 
-const KEPT = "commons.compose";
-
 export function Composer({ author }: { author: Account }) {
-  const [text, setText] = useState(() => sessionStorage.getItem(KEPT) ?? "");
+  const kept = `commons.compose.${author.id}`;
+  const [text, setText] = useState(() => sessionStorage.getItem(kept) ?? "");
   const input = useRef<HTMLTextAreaElement>(null);
   const length = lengthOf(tidyBody(text));
   const possible = length > 0 && length <= POST_LENGTH_MAX;
 
   const write = (next: string) => {
     setText(next);
-    sessionStorage.setItem(KEPT, next);
+    sessionStorage.setItem(kept, next);
   };
   const post = () => {
     if (!submit(text)) return;

@@ -5,10 +5,13 @@ import { RequestError } from "../api.ts";
 import { Counter } from "./Counter.tsx";
 import { edit } from "./store.ts";
 
+/** By post id: what was being written when the editor had to go, for example because the session ended. */
+const unsaved = new Map<string, string>();
+
 export function PostEditor({ post, onEnd }: { post: Post; onEnd: () => void }) {
   /** The version that this text answers to. */
   const [base, setBase] = useState(post);
-  const [text, setText] = useState(post.body);
+  const [text, setText] = useState(() => unsaved.get(post.id) ?? post.body);
   const [fault, setFault] = useState("");
   const [busy, setBusy] = useState(false);
   const input = useRef<HTMLTextAreaElement>(null);
@@ -22,13 +25,21 @@ export function PostEditor({ post, onEnd }: { post: Post; onEnd: () => void }) {
     area.setSelectionRange(area.value.length, area.value.length);
   }, []);
 
+  const write = (next: string) => {
+    setText(next);
+    unsaved.set(post.id, next);
+  };
+  const end = () => {
+    unsaved.delete(post.id);
+    onEnd();
+  };
   const save = async () => {
     if (!possible || busy) return;
-    if (tidyBody(text) === base.body) return onEnd();
+    if (tidyBody(text) === base.body) return end();
     setBusy(true);
     try {
       await edit(base, text);
-      onEnd();
+      end();
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       setBusy(false);
@@ -57,10 +68,10 @@ export function PostEditor({ post, onEnd }: { post: Post; onEnd: () => void }) {
         rows={2}
         dir="auto"
         value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => write(event.currentTarget.value)}
         onKeyDown={(event) => {
           if (event.isComposing) return;
-          if (event.key === "Escape") onEnd();
+          if (event.key === "Escape") end();
           if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
           event.preventDefault();
           void save();
@@ -71,7 +82,7 @@ export function PostEditor({ post, onEnd }: { post: Post; onEnd: () => void }) {
       </p>
       <div class="editor__bar">
         <Counter id={id} length={length} />
-        <button type="button" class="button button--quiet button--small" data-testid="cancel" onClick={onEnd}>
+        <button type="button" class="button button--quiet button--small" data-testid="cancel" onClick={end}>
           Cancel
         </button>
         <button type="submit" class="button button--primary button--small" data-testid="save" disabled={!possible}>

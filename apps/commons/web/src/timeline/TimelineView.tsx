@@ -5,7 +5,6 @@ import { DraftItem } from "./DraftItem.tsx";
 import { PostItem } from "./PostItem.tsx";
 import {
   arrived,
-  elementKey,
   hasMore,
   heldCount,
   LoadState,
@@ -48,12 +47,7 @@ export function TimelineView() {
           <DraftItem key={draft.key} draft={draft} />
         ))}
         {posts.map((post) => (
-          <PostItem
-            key={elementKey(post)}
-            post={post}
-            arriving={arrived.value.has(post.id)}
-            folding={folding.has(post.id)}
-          />
+          <PostItem key={post.id} post={post} arriving={arrived.value.has(post.id)} folding={folding.has(post.id)} />
         ))}
       </ul>
       {state === LoadState.ready && hasMore.value && <More />}

@@ -70,11 +70,8 @@ export const shownPosts = computed(() => {
 export const heldCount = computed(() => timeline.value.held.size);
 export const hasMore = computed(() => timeline.value.next !== null);
 
-/** Key of the element that shows a post: a draft keeps its element when it becomes a post. */
-const draftKeys = new Map<string, string>();
-export function elementKey(post: Post): string {
-  return draftKeys.get(post.id) ?? post.id;
-}
+/** Ids of posts that stood here as drafts: they need not slide in again. */
+const wereDrafts = new Set<string>();
 
 /** Posts that came in while a reload is under way. */
 let meanwhile: Post[] | null = null;
@@ -88,7 +85,7 @@ function take(post: Post, live: boolean): void {
   batch(() => {
     timeline.value = accept(before, post, live && !own && window.scrollY > TOP_PX);
     if (timeline.value === before) return;
-    if (appears && !draftKeys.has(post.id)) arrived.value = new Set(arrived.value).add(post.id);
+    if (appears && !wereDrafts.has(post.id)) arrived.value = new Set(arrived.value).add(post.id);
     if (known !== undefined && known.deletedAt === null && post.deletedAt !== null) fold(known);
   });
   if (live && appears && !own && timeline.value !== before) announcement.value = `New post by ${post.author.name}`;
@@ -256,7 +253,7 @@ function changeDraft(key: string, state: DraftState, message: string): void {
 /** The draft has become `post`, whether its answer or its event said so first. */
 function settleDraft(key: string, post: Post): void {
   if (!drafts.value.some((draft) => draft.key === key)) return;
-  draftKeys.set(post.id, key);
+  wereDrafts.add(post.id);
   discardDraft(key);
 }
 
