@@ -21,7 +21,7 @@ const table = {
   TARGET_FORM: [400, 5, "RFC 9112 §3.2", "the target is neither a path nor an http address, nor * with OPTIONS"],
   TARGET_CHARACTER: [400, 5, "RFC 3986 §2", "a character that may not stand in a target"],
   METHOD_REFUSED: [405, 5, "RFC 9110 §9.3", "CONNECT and TRACE are not served"],
-  SPACE_BEFORE_COLON: [400, 6, "RFC 9112 §5.1", "white space between a field's name and its colon"],
+  SPACE_BEFORE_COLON: [400, 6, "RFC 9112 §5.1", "white space within or behind a field's name"],
   FIELD_NAME: [400, 6, "RFC 9112 §5", "a field's name is empty, not a token, or without a colon"],
   OBS_FOLD: [400, 7, "RFC 9112 §5.2", "a field is folded over lines"],
   CONTROL_CHARACTER: [400, 8, "RFC 9110 §5.5", "a control character"],

@@ -97,9 +97,10 @@ export class HeadReader {
     let at = offset;
     while (at < chunk.length) {
       const lineEnd = this.#findLineEnd(chunk, at);
+      const heldBefore = this.#held;
       this.#hold(chunk, at, lineEnd.next);
       at = lineEnd.next;
-      if (!lineEnd.look && !this.#overlong()) continue;
+      if (!lineEnd.look && !this.#overlong(heldBefore)) continue;
       const result = this.#scan(this.#buffer, 0, this.#held);
       if (result === Scan.fault) return result;
       if (result === Scan.complete) return this.#finishHeld(at);
@@ -119,7 +120,9 @@ export class HeadReader {
     return { next: chunk.length, look: false };
   }
 
-  #overlong(): boolean {
+  /** A limit is passed, so that a scan will say which. A method's is looked at once, when it may have been passed. */
+  #overlong(heldBefore: number): boolean {
+    if (this.#first === -1 && heldBefore <= METHOD_BYTES_MAX && this.#held > METHOD_BYTES_MAX) return true;
     if (this.#held - this.#line > this.#lineBytesMax) return true;
     return this.#first !== -1 && this.#held - this.#first > this.#limits.fieldsBytesMax;
   }

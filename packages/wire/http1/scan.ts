@@ -48,8 +48,7 @@ function fail(code: HttpFaultCode): Scan {
 function breakCode(bytes: Uint8Array, at: number, otherwise: HttpFaultCode): HttpFaultCode {
   const byte = bytes[at]!;
   if (byte === LF) return "BARE_LF";
-  if (byte === CR) return at + 1 < bytes.length && bytes[at + 1] !== LF ? "BARE_CR" : otherwise;
-  return valueStop[byte] === 1 ? "CONTROL_CHARACTER" : otherwise;
+  return valueStop[byte] === 1 && byte !== CR ? "CONTROL_CHARACTER" : otherwise;
 }
 
 /** `method SP target SP HTTP/1.x CRLF`; sets `found` up to `version`, and `next`. */
@@ -200,10 +199,8 @@ function pending(line: number, first: number, end: number, limits: HeadLimits): 
 function nameCode(bytes: Uint8Array, line: number, at: number, count: number): HttpFaultCode {
   const byte = bytes[at]!;
   if (byte === SP || byte === TAB) {
-    if (at === line) return count === 0 ? "SPACE_BEFORE_FIELDS" : "OBS_FOLD";
-    let after = at;
-    while (bytes[after] === SP || bytes[after] === TAB) after++;
-    return bytes[after] === COLON ? "SPACE_BEFORE_COLON" : "FIELD_NAME";
+    if (at > line) return "SPACE_BEFORE_COLON";
+    return count === 0 ? "SPACE_BEFORE_FIELDS" : "OBS_FOLD";
   }
   return breakCode(bytes, at, "FIELD_NAME");
 }
