@@ -3,6 +3,7 @@ import { useRef, useState } from "preact/hooks";
 import { type Account, lengthOf, POST_LENGTH_MAX, tidyBody } from "../../../contract.ts";
 import { Avatar } from "../shell/Avatar.tsx";
 import { Counter } from "./Counter.tsx";
+import { PostText } from "./PostText.tsx";
 import { submit } from "./store.ts";
 
 export function Composer({ author }: { author: Account }) {
@@ -33,26 +34,16 @@ export function Composer({ author }: { author: Account }) {
     >
       <Avatar account={author} />
       <div class="composer__main">
-        <label class="visually-hidden" for="compose">
-          Your post
-        </label>
-        <textarea
-          ref={input}
-          id="compose"
+        <PostText
+          field={input}
           class="composer__text"
-          data-testid="compose"
+          testId="compose"
+          label="Your post"
+          describedBy="compose-count"
           placeholder="What is new?"
-          rows={2}
-          dir="auto"
-          value={text}
-          aria-describedby="compose-count"
-          aria-keyshortcuts="Control+Enter"
-          onInput={(event) => write(event.currentTarget.value)}
-          onKeyDown={(event) => {
-            if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
-            event.preventDefault();
-            post();
-          }}
+          text={text}
+          onText={write}
+          onSend={post}
         />
         <div class="composer__bar">
           <span class="composer__hint">
