@@ -19,6 +19,7 @@ import {
 } from "@tideway/wire/http1";
 import { type UpstreamFault, UpstreamFaultCode, type UpstreamHandler, type UpstreamLimits } from "./contract.ts";
 import type { Instance } from "./instance.ts";
+import { ReadBuffer } from "./readbuffer.ts";
 
 const State = {
   /** Waits in its instance's stack. */
@@ -43,6 +44,7 @@ export class UpstreamConnection implements ResponseSink {
   readonly instance: Instance;
   readonly #socket: Socket;
   readonly #decoder: ResponseDecoder;
+  readonly #read = new ReadBuffer();
   readonly #clock: Clock;
   readonly #limits: UpstreamLimits;
   #state: State = State.busy;
@@ -73,13 +75,18 @@ export class UpstreamConnection implements ResponseSink {
     this.#progressAt = now;
     this.#decoder = new ResponseDecoder(limits, this);
     // Half-open, so that an upgraded protocol may close one side; HTTP itself is closed by us at the other's FIN.
-    const socket = connect({ host: instance.host, port: instance.port, noDelay: true, allowHalfOpen: true });
+    const socket = connect({
+      host: instance.host,
+      port: instance.port,
+      noDelay: true,
+      allowHalfOpen: true,
+      onread: { buffer: () => this.#read.next(), callback: (bytesRead) => this.#onRead(bytesRead) },
+    });
     this.#socket = socket;
     socket.on("connect", () => {
       this.#connected = true;
       this.#progressAt = this.#clock.now();
     });
-    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     socket.on("drain", () => this.#onDrain());
     socket.on("end", () => this.#onFin());
     socket.on("error", (error: NodeJS.ErrnoException) => this.#onBroken(error.code ?? error.message));
@@ -164,6 +171,14 @@ export class UpstreamConnection implements ResponseSink {
 
   /* ---------------------------------------------------------------- from the upstream */
 
+  #onRead(bytesRead: number): boolean {
+    const chunk = this.#read.view(bytesRead);
+    // With `onread` a socket emits no data; whoever took over an upgraded one expects the event.
+    if (this.#state === State.upgraded) this.#socket.emit("data", this.#read.keep(chunk));
+    else this.#onData(chunk);
+    return true;
+  }
+
   #onData(chunk: Buffer): void {
     if (this.#state !== State.busy || this.#handler === null || this.#answer === Answer.whole) {
       // Bytes that nobody asked for: whatever they are, the next response could not be trusted (rule 15).
@@ -178,7 +193,7 @@ export class UpstreamConnection implements ResponseSink {
   #settle(chunk: Buffer, next: number): void {
     if (this.#state !== State.busy) return;
     if (this.#fault !== null) this.#fail(this.#fault);
-    else if (this.#head?.upgrade === true) this.#upgrade(this.#head, chunk.subarray(next));
+    else if (this.#head?.upgrade === true) this.#upgrade(this.#head, Buffer.from(chunk.subarray(next)));
     else if (this.#answer === Answer.whole) this.#finish(next === chunk.length);
   }
 
@@ -197,7 +212,7 @@ export class UpstreamConnection implements ResponseSink {
 
   onBody(chunk: Buffer): void {
     if (this.#handler === null) this.#decoder.halt();
-    else this.#handler.onUpstreamBody(chunk);
+    else this.#handler.onUpstreamBody(this.#read.keep(chunk));
   }
 
   onEnd(trailers: FieldList): void {
@@ -230,7 +245,7 @@ export class UpstreamConnection implements ResponseSink {
     const socket = this.#socket;
     this.#handler = null;
     this.#state = State.upgraded;
-    for (const event of ["connect", "data", "drain", "end", "error", "close"]) socket.removeAllListeners(event);
+    for (const event of ["connect", "drain", "end", "error", "close"]) socket.removeAllListeners(event);
     socket.once("close", () => this.instance.left(this));
     // Between here and the handler's own listeners nothing may run; an error without a listener would end the process.
     socket.on("error", () => socket.destroy());
