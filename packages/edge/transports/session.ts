@@ -1,6 +1,6 @@
 /**
- * One Engine.IO session: a client's line over whatever transport it uses now. Owns its state, its heartbeat, its out-queue
- * and the upgrade from polling to WebSocket. Engine.IO protocol 4; `engine.io` 6 is the reference.
+ * One Engine.IO session: a client's line over whatever transport it uses now. Owns its state, its out-queue and the
+ * upgrade from polling to WebSocket. Engine.IO protocol 4; `engine.io` 6 is the reference.
  *
  * Invariant: the hub hears `closed` once, at the end of a tick, after the last packet it is given; never from within a
  * call that it made itself.
@@ -10,6 +10,7 @@ import type { Connection, DisconnectReason, Line, Outgoing, TransportName } from
 import { decodePacket, type EnginePacket, PacketType } from "@tideway/wire/engineio";
 import { CloseCode } from "@tideway/wire/websocket";
 import { controlPacket, type FrameJoiner, framesOf, joinPayload } from "./encoding.ts";
+import { Heartbeat, type HeartbeatOwner } from "./heartbeat.ts";
 import { closeTimeoutMs, type Settings } from "./options.ts";
 import { type PollingOwner, PollingTransport } from "./polling.ts";
 import type { WebSocketOwner, WebSocketTransport } from "./websocket.ts";
@@ -21,16 +22,6 @@ export const SessionState = {
   closed: 2,
 } as const;
 type SessionState = (typeof SessionState)[keyof typeof SessionState];
-
-const Heart = {
-  /** The next ping is due when the timer runs out. */
-  resting: 0,
-  /** A ping is out: without a sign of life the session ends when the timer runs out. */
-  waiting: 1,
-  /** The same, and something else than a pong has come since, which bought time once. */
-  extended: 2,
-} as const;
-type Heart = (typeof Heart)[keyof typeof Heart];
 
 /** What a session needs of the whole. */
 export interface SessionHost {
@@ -61,7 +52,7 @@ export interface Counters {
 const PING = controlPacket(PacketType.ping);
 const PROBE_ANSWER = framesOf(controlPacket(`${PacketType.pong}probe`));
 
-export class Session implements Line, PollingOwner, WebSocketOwner {
+export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwner {
   readonly id: string;
   readonly address: string;
   readonly openedAt: number;
@@ -78,15 +69,16 @@ export class Session implements Line, PollingOwner, WebSocketOwner {
   #queue: Outgoing[] = [];
   #queuedBytes = 0;
   #flushing = false;
-  #heart: Heart = Heart.resting;
-  #timer: Timer | null = null;
+  readonly #heartbeat: Heartbeat;
+  /** Runs while it is closing. */
+  #deadline: Timer | null = null;
 
   constructor(id: string, address: string, host: SessionHost) {
     this.id = id;
     this.address = address;
     this.#host = host;
     this.openedAt = host.clock.now();
-    this.#rest();
+    this.#heartbeat = new Heartbeat(host.clock, host.settings, this);
   }
 
   get transport(): TransportName {
@@ -117,8 +109,8 @@ export class Session implements Line, PollingOwner, WebSocketOwner {
     if (this.#state !== SessionState.open) return;
     this.#state = SessionState.closing;
     this.reason = reason;
-    this.#timer?.cancel();
-    this.#timer = this.#host.clock.after(closeTimeoutMs, () => this.#end(reason));
+    this.#heartbeat.stop();
+    this.#deadline = this.#host.clock.after(closeTimeoutMs, () => this.#end(reason));
     if (!this.#probed) this.#dropCandidate();
     this.#host.ended(this);
     this.#later();
@@ -174,14 +166,14 @@ export class Session implements Line, PollingOwner, WebSocketOwner {
   onPacket(packet: EnginePacket): boolean {
     if (this.#state !== SessionState.open) return true;
     this.#host.counters.packetsIn++;
-    this.#alive();
+    this.#heartbeat.alive();
     switch (packet.type) {
       case PacketType.message:
         if (packet.binary === null) this.#connection?.text(packet.text);
         else this.#connection?.binary(packet.binary);
         return true;
       case PacketType.pong:
-        this.#rest();
+        this.#heartbeat.answered();
         return true;
       case PacketType.ping:
         // In Engine.IO 4 the server asks and the client answers.
@@ -206,7 +198,7 @@ export class Session implements Line, PollingOwner, WebSocketOwner {
     // The one case that is hot, without a packet object.
     if (data.charCodeAt(0) === 52) {
       this.#host.counters.packetsIn++;
-      if (this.#heart === Heart.waiting) this.#alive();
+      this.#heartbeat.alive();
       this.#connection?.text(data.slice(1));
       return;
     }
@@ -222,7 +214,7 @@ export class Session implements Line, PollingOwner, WebSocketOwner {
     }
     if (from !== this.#socket || this.#state !== SessionState.open) return;
     this.#host.counters.packetsIn++;
-    if (this.#heart === Heart.waiting) this.#alive();
+    this.#heartbeat.alive();
     this.#connection?.binary(data);
   }
 
@@ -321,28 +313,14 @@ export class Session implements Line, PollingOwner, WebSocketOwner {
     return held === 0 || held + packet.bytes <= bytesMax;
   }
 
-  /* ---------------------------------------------------------------- the heartbeat */
+  /* ---------------------------------------------------------------- HeartbeatOwner */
 
-  #rest(): void {
-    this.#heart = Heart.resting;
-    this.#timer?.cancel();
-    this.#timer = this.#host.clock.after(this.#host.settings.pingIntervalMs, () => this.#beat());
-  }
-
-  #wait(heart: Heart): void {
-    this.#heart = heart;
-    this.#timer?.cancel();
-    this.#timer = this.#host.clock.after(this.#host.settings.pingTimeoutMs, () => this.#end("ping timeout"));
-  }
-
-  #beat(): void {
+  onBeat(): void {
     this.#enqueue(PING);
-    this.#wait(Heart.waiting);
   }
 
-  /** Any packet while a ping is out buys its pong the timeout once more: it may stand behind a long upload. */
-  #alive(): void {
-    if (this.#heart === Heart.waiting) this.#wait(Heart.extended);
+  onSilence(): void {
+    this.#end("ping timeout");
   }
 
   /* ---------------------------------------------------------------- the upgrade */
@@ -388,8 +366,9 @@ export class Session implements Line, PollingOwner, WebSocketOwner {
     if (this.#state === SessionState.closed) return;
     const told = this.#state === SessionState.closing;
     this.#state = SessionState.closed;
-    this.#timer?.cancel();
-    this.#timer = null;
+    this.#heartbeat.stop();
+    this.#deadline?.cancel();
+    this.#deadline = null;
     this.#queue = [];
     this.#queuedBytes = 0;
     this.#dropCandidate();

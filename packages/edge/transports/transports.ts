@@ -2,6 +2,7 @@
  * The door of the real-time transports: verifies each request (Engine.IO's rules and error answers), opens sessions and
  * hands later requests to them, and lets out once per tick what the hub has queued.
  */
+import { hash } from "node:crypto";
 import { type Clock, type Exchange, type Logger, renderError, type Target } from "@tideway/base";
 import type { TransportName } from "@tideway/engine/hub";
 import { EngineErrorCode, encodeEngineError, encodeOpen, engineErrors } from "@tideway/wire/engineio";
@@ -284,7 +285,7 @@ class EngineTransports implements Transports, SessionHost {
   /** Answers 101, with the first frame behind it in the same write. Null when the request was refused instead. */
   #switch(incoming: Incoming, initial: TransportRequest | null, frame: Buffer | null) {
     const { exchange } = incoming;
-    const checked = checkHandshake(exchange.head);
+    const checked = checkHandshake(exchange.head, sha1);
     if (!checked.ok) {
       this.counters.refused++;
       const body = encodeEngineError(EngineErrorCode.badRequest);
@@ -352,6 +353,8 @@ class EngineTransports implements Transports, SessionHost {
     return decide;
   }
 }
+
+const sha1 = (text: string) => hash("sha1", text, "base64");
 
 /** Reads a WebSocket that nobody wants. */
 const unheard: WebSocketOwner = { onText() {}, onBinary() {}, onDrain() {}, onGone() {} };

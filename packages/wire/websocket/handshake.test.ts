@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { test } from "node:test";
 import { acceptKey, checkHandshake, type HandshakeRequest } from "./index.ts";
 
+const sha1 = (text: string) => hash("sha1", text, "base64");
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 
 function request(changes: Partial<HandshakeRequest> = {}, fields: string[] = []): HandshakeRequest {
@@ -10,12 +12,13 @@ function request(changes: Partial<HandshakeRequest> = {}, fields: string[] = [])
 }
 
 test("RFC 6455 §1.3: the accept key of its example", () => {
-  assert.equal(acceptKey(KEY), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+  assert.equal(acceptKey(KEY, sha1), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 });
 
 test("a good request is accepted, and offered extensions are declined by silence", () => {
   const result = checkHandshake(
     request({}, ["sec-websocket-extensions", "permessage-deflate; client_max_window_bits"]),
+    sha1,
   );
   assert.deepEqual(result, { ok: true, fields: ["sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="] });
 });
@@ -23,6 +26,7 @@ test("a good request is accepted, and offered extensions are declined by silence
 test("the first subprotocol offered is accepted", () => {
   const result = checkHandshake(
     request({}, ["sec-websocket-protocol", "chat, superchat", "sec-websocket-protocol", "x"]),
+    sha1,
   );
   assert.ok(result.ok);
   assert.deepEqual(result.fields.slice(2), ["sec-websocket-protocol", "chat"]);
@@ -53,7 +57,7 @@ const bad: [what: string, request: HandshakeRequest, status: number][] = [
 
 for (const [what, wrong, status] of bad) {
   test(`${what} is refused with ${status}`, () => {
-    const result = checkHandshake(wrong);
+    const result = checkHandshake(wrong, sha1);
     assert.equal(result.ok ? 101 : result.status, status);
     if (status === 426) assert.deepEqual(result.fields, ["sec-websocket-version", "13"]);
   });

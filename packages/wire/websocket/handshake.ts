@@ -1,9 +1,7 @@
 /**
  * The opening handshake, server's side (RFC 6455 §4.2). Looks at a request's head that was already parsed and checked as
- * HTTP; writes nothing. Extensions are declined by not naming them (§9.1), permessage-deflate among them.
+ * HTTP; writes nothing, and has SHA-1 handed in. Extensions are declined by not naming them (§9.1), permessage-deflate among them.
  */
-import { hash } from "node:crypto";
-
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /** What the handshake needs of a request: `RequestHead` fits. Field names are in lower case. */
@@ -15,13 +13,16 @@ export interface HandshakeRequest {
   readonly fields: readonly string[];
 }
 
+/** SHA-1 of a text of ASCII, in base64. */
+export type Sha1 = (text: string) => string;
+
 export type HandshakeResult =
   /** `fields` are those of the 101 that the handshake itself asks for, beside `connection` and `upgrade`. */
   | { readonly ok: true; readonly fields: string[] }
   | { readonly ok: false; readonly status: 400 | 405 | 426; readonly fields: string[]; readonly message: string };
 
 /** Checks a request to open a WebSocket. The first subprotocol offered is accepted, for a browser insists on one. */
-export function checkHandshake(request: HandshakeRequest): HandshakeResult {
+export function checkHandshake(request: HandshakeRequest, sha1: Sha1): HandshakeResult {
   if (request.method !== "GET") return refuse(405, "a WebSocket is opened with GET", ["allow", "GET"]);
   if (request.version !== 11) return refuse(400, "a WebSocket is opened over HTTP/1.1");
   if (request.upgrade !== "websocket") return refuse(400, "the Upgrade field must say websocket");
@@ -31,7 +32,7 @@ export function checkHandshake(request: HandshakeRequest): HandshakeResult {
   // 16 bytes in base64: 21 free characters, one that holds two bits, two of padding.
   if (key === null || !/^[A-Za-z0-9+/]{21}[AQgw]==$/.test(key))
     return refuse(400, "the Sec-WebSocket-Key is not 16 bytes");
-  const fields = ["sec-websocket-accept", acceptKey(key)];
+  const fields = ["sec-websocket-accept", acceptKey(key, sha1)];
   const protocols = all(request.fields, "sec-websocket-protocol");
   if (protocols !== "") {
     const names = protocols.split(",").map((name) => name.trim());
@@ -44,8 +45,8 @@ export function checkHandshake(request: HandshakeRequest): HandshakeResult {
 }
 
 /** The `Sec-WebSocket-Accept` that proves to a client that its key was read. */
-export function acceptKey(key: string): string {
-  return hash("sha1", key + GUID, "base64");
+export function acceptKey(key: string, sha1: Sha1): string {
+  return sha1(key + GUID);
 }
 
 function refuse(status: 400 | 405 | 426, message: string, fields: string[] = []): HandshakeResult {

@@ -2,4 +2,4 @@
 export { FrameDecoder, type MessageSink, Opcode } from "./decode.ts";
 export { closePayload, encodeBinary, encodeFrame, encodeMaskedFrame, encodeText } from "./encode.ts";
 export { CloseCode, type Fault, type FaultCode, faultTable, isSendableCloseCode } from "./faults.ts";
-export { acceptKey, checkHandshake, type HandshakeRequest, type HandshakeResult } from "./handshake.ts";
+export { acceptKey, checkHandshake, type HandshakeRequest, type HandshakeResult, type Sha1 } from "./handshake.ts";
