@@ -37,6 +37,8 @@ export interface ServiceSpec {
   readonly stopTimeoutMs?: number;
   /** How long requests under way may keep an instance from being stopped; 30 s unless given. */
   readonly drainTimeoutMs?: number;
+  /** `TIDEWAY_LINK`: the hub's address for this application; not set when it has no real-time side. */
+  readonly link?: string;
 }
 
 export interface InstanceAddress {
@@ -71,8 +73,6 @@ export interface InstanceStatus extends InstanceAddress {
 export interface AppHostOptions {
   readonly services: Readonly<Record<string, ServiceSpec>>;
   readonly observer: InstanceObserver;
-  /** `TIDEWAY_LINK`: the hub's address for the applications. */
-  readonly link: string;
   /** Directory for `instances.json`. */
   readonly data: string;
   readonly clock: Clock;

@@ -23,13 +23,12 @@ class ProcessHost implements AppHost {
   #stopped: Promise<void> | null = null;
 
   constructor(options: AppHostOptions) {
-    const { clock, random, logger, observer, link } = options;
+    const { clock, random, logger, observer } = options;
     this.#surroundings = {
       clock,
       random,
       logger,
       observer,
-      link,
       ports: new PortPicker(random),
       guard: new Guard(clock, logger),
       ledger: new InstanceLedger(options.data),

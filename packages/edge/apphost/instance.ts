@@ -19,7 +19,6 @@ export interface Surroundings {
   readonly ports: PortPicker;
   readonly guard: Guard;
   readonly ledger: InstanceLedger;
-  readonly link: string;
   readonly env: NodeJS.ProcessEnv;
 }
 
@@ -29,6 +28,7 @@ export interface InstanceOptions {
   readonly command: string;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
+  readonly link: string | undefined;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly drainTimeoutMs: number;
@@ -189,7 +189,7 @@ export class Instance {
   }
 
   #spawn(port: number): AppProcess {
-    const { command, cwd, env, surroundings } = this.#options;
+    const { command, cwd, env, link, surroundings } = this.#options;
     const { logger } = surroundings;
     const tags = { stdout: { ...this.#tags(), stream: "stdout" }, stderr: { ...this.#tags(), stream: "stderr" } };
     const process: AppProcess = new AppProcess({
@@ -201,7 +201,8 @@ export class Instance {
         NODE_ENV: surroundings.env.NODE_ENV || "production",
         ...env,
         PORT: String(port),
-        TIDEWAY_LINK: surroundings.link,
+        // Unset when there is none: one that Tideway inherited is not this application's.
+        TIDEWAY_LINK: link,
         TIDEWAY_INSTANCE: this.id,
       },
       onLine: (stream, line) => {

@@ -114,6 +114,7 @@ export class Service {
       command: this.#spec.command,
       cwd: this.#spec.cwd,
       env: this.#spec.env ?? {},
+      link: this.#spec.link,
       startTimeoutMs: this.#spec.startTimeoutMs ?? 30_000,
       stopTimeoutMs: this.#spec.stopTimeoutMs ?? 10_000,
       drainTimeoutMs: this.#spec.drainTimeoutMs ?? 30_000,
