@@ -70,6 +70,11 @@ export class RouteTable {
     }
   }
 
+  /** Every configured route, so that a caller can prepare what answers it. */
+  matches(): RouteMatch[] {
+    return this.#all.flatMap((site) => site.routes.map((route) => route.match));
+  }
+
   /** The route for a request, or null: then `siteOf` says whether the host (421) or the path (404) is unknown. */
   route(host: string, port: number, path: string): RouteMatch | null {
     const found = this.#siteFor(host, port);

@@ -27,9 +27,19 @@ function readable(report: StatusReport): string {
     report.sites.map((s) => [s.site, s.path, s.service]),
   );
   section(
-    ["SERVICE", "INSTANCE", "STATE", "ACTIVE", "REQUESTS", "FAILURES", "PID", "RESTARTS"],
+    ["SERVICE", "INSTANCE", "STATE", "FOR", "ACTIVE", "CONNECTIONS", "LATENCY", "PID", "RESTARTS"],
     report.services.flatMap((s) =>
-      s.instances.map((i) => [s.name, i.id, i.state, i.active, i.requests, i.failures, i.pid ?? "", i.restarts ?? ""]),
+      s.instances.map((i) => [
+        s.name,
+        i.id,
+        i.state,
+        duration(i.forMs),
+        i.active,
+        i.connections,
+        i.latencyMs < 0 ? "" : `${i.latencyMs.toFixed(1)} ms`,
+        i.pid ?? "",
+        i.restarts ?? "",
+      ]),
     ),
   );
   section(

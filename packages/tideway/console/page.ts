@@ -13,7 +13,7 @@ ${refused ? '<p role="alert" class="bad">That is not the token.</p>' : ""}</main
 export const statusPage = `${head("Tideway console")}<script src="/console.js" defer></script></head><body>
 <header><h1>Tideway</h1><p id="summary" aria-live="polite">Loading…</p></header>
 <main>
-<section><h2>Services</h2><table id="services"><thead><tr><th>Service</th><th>Instance</th><th>State</th><th class="n">Under way</th><th class="n">Requests</th><th class="n">Failures</th><th class="n">Restarts</th></tr></thead><tbody></tbody></table></section>
+<section><h2>Services</h2><table id="services"><thead><tr><th>Service</th><th>Instance</th><th>State</th><th>For</th><th class="n">Under way</th><th class="n">Connections</th><th class="n">Latency</th><th class="n">Restarts</th></tr></thead><tbody></tbody></table></section>
 <section><h2>Real time</h2><table id="realtime"><thead><tr><th>Service</th><th>Path</th><th>Durability</th><th class="n">Connections</th><th class="n">Sockets</th><th>Servers</th><th>Streams</th></tr></thead><tbody></tbody></table></section>
 <section><h2>Routes</h2><table id="sites"><thead><tr><th>Site</th><th>Path</th><th>Service</th></tr></thead><tbody></tbody></table></section>
 <section><h2>Listeners</h2><table id="listeners"><thead><tr><th>Address</th><th class="n">Connections</th><th class="n">Requests</th></tr></thead><tbody></tbody></table></section>
@@ -51,7 +51,7 @@ async function refresh() {
     const s = await answer.json();
     summary.textContent = "Version " + s.version + ", running for " + duration(s.uptimeMs) + (s.names ? ", names at " + s.names.address : "");
     summary.className = "";
-    rows("services", s.services.flatMap((service) => service.instances.map((i) => [service.name, i.id, { state: i.state }, i.active, i.requests, i.failures, i.restarts ?? ""])));
+    rows("services", s.services.flatMap((service) => service.instances.map((i) => [service.name, i.id, { state: i.state }, duration(i.forMs), i.active, i.connections, i.latencyMs < 0 ? "" : i.latencyMs.toFixed(1) + " ms", i.restarts ?? ""])));
     rows("realtime", s.realtime.map((r) => [r.name, r.path, r.durability, r.connections, r.sockets, r.servers.map((v) => v.instance + " (" + v.sockets + ")").join(", "), r.streams.map((v) => v.namespace + " at " + v.last).join(", ")]));
     rows("sites", s.sites.map((r) => [r.site, r.path, r.service]));
     rows("listeners", s.listeners.map((r) => [r.address, r.connections, r.requests]));

@@ -4,10 +4,13 @@ export interface InstanceReport {
   readonly id: string;
   /** Health as the balancer sees it: checking, up, down, draining. */
   readonly state: string;
+  /** Milliseconds in this state. */
+  readonly forMs: number;
   /** Requests under way. */
   readonly active: number;
-  readonly requests: number;
-  readonly failures: number;
+  readonly connections: number;
+  /** Decaying average of the time to a response's head; -1 before the first. */
+  readonly latencyMs: number;
   /** Of the process, when Tideway runs it. */
   readonly pid?: number;
   readonly restarts?: number;
@@ -16,6 +19,8 @@ export interface InstanceReport {
 export interface ServiceReport {
   readonly name: string;
   readonly kind: string;
+  /** Requests that wait for an instance. */
+  readonly waiting: number;
   readonly instances: readonly InstanceReport[];
 }
 

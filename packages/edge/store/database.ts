@@ -1,0 +1,330 @@
+/**
+ * The stream log in SQLite: tables, statements, and a batch of operations as one transaction. Synchronous; it runs in the
+ * store's worker. Owns durability (WAL, synchronous=FULL: a commit returns after the disk has it) and retention.
+ *
+ * A batch is committed whole or not at all. When the disk is full its appends are refused and nothing of it stays; any
+ * other failed write throws {@link StoreFailure}, and the caller must not go on: after a failed fsync nobody knows what
+ * the disk holds, and a second fsync may lie.
+ */
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import {
+  atCommit,
+  type Committed,
+  type NewEvent,
+  type SessionRecord,
+  type StoredEvent,
+  type StreamState,
+} from "@tideway/engine/hub";
+import { packAttachments, unpackAttachments } from "./attachments.ts";
+import type { Batch, Operation, Result, WorkerOptions } from "./operations.ts";
+
+/** The disk did not take a write that had to be durable. */
+export class StoreFailure extends Error {
+  override name = "StoreFailure";
+}
+
+const schemaVersion = 1;
+const SQLITE_FULL = 13;
+/** Rows that one sweep removes at the most, so that no batch waits long behind it. */
+const sweepRowsMax = 2_000;
+const sweepEveryMs = 10_000;
+/** Sessions are small and dear to their clients: they are kept for a week after their last change at least. */
+const sessionMsMin = 7 * 24 * 60 * 60 * 1000;
+/** What an event takes on disk beside its own text. */
+const rowBytes = 48;
+
+const schema = `
+  CREATE TABLE streams (
+    id INTEGER PRIMARY KEY, namespace TEXT NOT NULL UNIQUE, epoch TEXT NOT NULL,
+    last INTEGER NOT NULL, oldest INTEGER NOT NULL, bytes INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE events (
+    stream INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, rooms TEXT NOT NULL, except_rooms TEXT NOT NULL,
+    json TEXT NOT NULL, attachments BLOB, bytes INTEGER NOT NULL,
+    PRIMARY KEY (stream, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE keys (
+    stream INTEGER NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (stream, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX keys_by_age ON keys (at);
+  CREATE TABLE sessions (
+    pid TEXT PRIMARY KEY, socket TEXT NOT NULL, namespace TEXT NOT NULL, rooms TEXT NOT NULL, data TEXT NOT NULL,
+    start_seq INTEGER NOT NULL, floor INTEGER NOT NULL, at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX sessions_by_age ON sessions (at);
+  PRAGMA user_version = ${schemaVersion};
+`;
+
+/** A stream's row, kept in memory: this process is the only writer. */
+interface Stream {
+  readonly id: number;
+  readonly epoch: string;
+  last: number;
+  oldest: number;
+  bytes: number;
+  dirty: boolean;
+}
+
+interface EventRow {
+  seq: number;
+  at: number;
+  rooms: string;
+  except_rooms: string;
+  json: string;
+  attachments: Uint8Array | null;
+}
+
+export class StreamDatabase {
+  readonly #db: DatabaseSync;
+  readonly #options: WorkerOptions;
+  readonly #makeEpoch: () => string;
+  #streams = new Map<string, Stream>();
+  #sweptAt = Number.NEGATIVE_INFINITY;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  readonly #insertEvent: StatementSync;
+  readonly #insertKey: StatementSync;
+  readonly #findKey: StatementSync;
+  readonly #insertStream: StatementSync;
+  readonly #updateStream: StatementSync;
+  readonly #saveSession: StatementSync;
+  readonly #dropSession: StatementSync;
+  readonly #loadSession: StatementSync;
+  readonly #readEvents: StatementSync;
+
+  /** `makeEpoch` names a stream that is created: never the same twice. */
+  constructor(options: WorkerOptions, makeEpoch: () => string) {
+    this.#options = options;
+    this.#makeEpoch = makeEpoch;
+    const db = new DatabaseSync(options.file);
+    this.#db = db;
+    db.exec(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY",
+    );
+    const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+    if (version === 0) db.exec(`BEGIN; ${schema} COMMIT;`);
+    else if (version !== schemaVersion)
+      throw new Error(`${options.file} has schema ${version}; this version knows ${schemaVersion}`);
+    this.#begin = db.prepare("BEGIN IMMEDIATE");
+    this.#commit = db.prepare("COMMIT");
+    this.#insertEvent = db.prepare(
+      "INSERT INTO events (stream, seq, at, rooms, except_rooms, json, attachments, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    );
+    this.#insertKey = db.prepare("INSERT INTO keys (stream, key, seq, at) VALUES (?, ?, ?, ?)");
+    this.#findKey = db.prepare("SELECT seq, at FROM keys WHERE stream = ? AND key = ?");
+    this.#insertStream = db.prepare(
+      "INSERT INTO streams (namespace, epoch, last, oldest, bytes) VALUES (?, ?, 0, 1, 0) RETURNING id",
+    );
+    this.#updateStream = db.prepare("UPDATE streams SET last = ?, oldest = ?, bytes = ? WHERE id = ?");
+    this.#saveSession = db.prepare(
+      "INSERT OR REPLACE INTO sessions (pid, socket, namespace, rooms, data, start_seq, floor, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    );
+    this.#dropSession = db.prepare("DELETE FROM sessions WHERE pid = ?");
+    this.#loadSession = db.prepare("SELECT * FROM sessions WHERE pid = ?");
+    this.#readEvents = db.prepare(
+      "SELECT seq, at, rooms, except_rooms, json, attachments FROM events WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+    );
+    this.#loadStreams();
+  }
+
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  #loadStreams(): void {
+    const rows = this.#db.prepare("SELECT * FROM streams").all() as unknown as (Omit<Stream, "dirty"> & {
+      namespace: string;
+    })[];
+    this.#streams = new Map(rows.map(({ namespace, ...stream }) => [namespace, { ...stream, dirty: false }]));
+  }
+
+  /** Runs a batch as one transaction; the results are in the order of the operations, and durable. */
+  run(batch: Batch): Result[] {
+    try {
+      this.#begin.run();
+      const results = batch.operations.map((operation) => this.#apply(operation, batch.at));
+      for (const stream of this.#streams.values()) this.#write(stream);
+      if (batch.at - this.#sweptAt >= sweepEveryMs) this.#sweep(batch.at);
+      this.#commit.run();
+      return results;
+    } catch (error) {
+      this.#undo();
+      if (!isFull(error))
+        throw new StoreFailure(error instanceof Error ? error.message : String(error), { cause: error });
+      this.#undo();
+      return this.#refuse(batch);
+    }
+  }
+
+  #undo(): void {
+    if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+    this.#loadStreams();
+  }
+
+  /** With a full disk nothing can be written, but what is there can be read. */
+  #refuse(batch: Batch): Result[] {
+    return batch.operations.map((operation): Result => {
+      if (operation.kind === "append") return { ok: false, fault: "STORE_FULL" };
+      if (operation.kind === "save") return { saved: false };
+      if (operation.kind === "drop") return null;
+      if (operation.kind === "load") return this.#load(operation.pid);
+      const stream = this.#streams.get(operation.namespace);
+      const state = stream === undefined ? { epoch: "", last: 0, oldest: 1 } : stateOf(stream);
+      if (operation.kind === "open") return state;
+      return { events: stream === undefined ? [] : this.#read(stream, operation.after, operation.limit), state };
+    });
+  }
+
+  #apply(operation: Operation, at: number): Result {
+    switch (operation.kind) {
+      case "append":
+        return this.#append(this.#stream(operation.namespace), operation.event, at);
+      case "open":
+        return stateOf(this.#stream(operation.namespace));
+      case "save":
+        return this.#save(operation.record, at);
+      case "drop":
+        this.#dropSession.run(operation.pid);
+        return null;
+      case "load":
+        return this.#load(operation.pid);
+      case "read": {
+        const stream = this.#stream(operation.namespace);
+        return { events: this.#read(stream, operation.after, operation.limit), state: stateOf(stream) };
+      }
+    }
+  }
+
+  #stream(namespace: string): Stream {
+    const known = this.#streams.get(namespace);
+    if (known !== undefined) return known;
+    const epoch = this.#makeEpoch();
+    const { id } = this.#insertStream.get(namespace, epoch) as { id: number };
+    const stream: Stream = { id, epoch, last: 0, oldest: 1, bytes: 0, dirty: false };
+    this.#streams.set(namespace, stream);
+    return stream;
+  }
+
+  #append(stream: Stream, event: NewEvent, at: number): Committed {
+    if (event.key !== null) {
+      const earlier = this.#findKey.get(stream.id, event.key) as { seq: number; at: number } | undefined;
+      if (earlier !== undefined) return { ok: true, seq: earlier.seq, at: earlier.at, duplicate: true };
+    }
+    const { rooms, except, payload, key } = event;
+    const seq = stream.last + 1;
+    const attachments = packAttachments(payload.attachments);
+    const roomsText = JSON.stringify(rooms);
+    const exceptText = JSON.stringify(except);
+    const bytes = payload.json.length + roomsText.length + exceptText.length + (attachments?.length ?? 0) + rowBytes;
+    this.#insertEvent.run(stream.id, seq, at, roomsText, exceptText, payload.json, attachments, bytes);
+    if (key !== null) this.#insertKey.run(stream.id, key, seq, at);
+    stream.last = seq;
+    stream.bytes += bytes;
+    stream.dirty = true;
+    return { ok: true, seq, at, duplicate: false };
+  }
+
+  #save(record: SessionRecord, at: number): { saved: boolean } {
+    const { pid, socket, namespace, data, floor } = record;
+    const { rooms, startSeq } = this.#numbered(record);
+    this.#saveSession.run(pid, socket, namespace, JSON.stringify(rooms), data, startSeq, floor, at);
+    return { saved: true };
+  }
+
+  /** Puts numbers where the hub could not know them: the earlier record's, or the stream's last sequence as of now. */
+  #numbered(record: SessionRecord): Pick<SessionRecord, "rooms" | "startSeq"> {
+    const open = (value: number | null) => value === atCommit;
+    if (!open(record.startSeq) && !record.rooms.some((one) => open(one.from) || open(one.until))) return record;
+    const earlier = this.#load(record.pid);
+    const known = new Map(earlier?.rooms.map((one) => [one.id, one]));
+    const { last } = this.#stream(record.namespace);
+    const rooms = record.rooms.map((one) => {
+      const before = known.get(one.id);
+      return {
+        ...one,
+        from: open(one.from) ? (before?.from ?? last) : one.from,
+        until: open(one.until) ? (before?.until ?? last) : one.until,
+      };
+    });
+    return { rooms, startSeq: open(record.startSeq) ? (earlier?.startSeq ?? last) : record.startSeq };
+  }
+
+  #load(pid: string): SessionRecord | null {
+    const row = this.#loadSession.get(pid) as
+      | { socket: string; namespace: string; rooms: string; data: string; start_seq: number; floor: number }
+      | undefined;
+    if (row === undefined) return null;
+    const { socket, namespace, data, start_seq: startSeq, floor } = row;
+    return { pid, socket, namespace, rooms: JSON.parse(row.rooms) as SessionRecord["rooms"], data, startSeq, floor };
+  }
+
+  #read(stream: Stream, after: number, limit: number): StoredEvent[] {
+    const rows = this.#readEvents.all(stream.id, after, limit) as unknown as EventRow[];
+    return rows.map((row) => ({
+      seq: row.seq,
+      at: row.at,
+      rooms: JSON.parse(row.rooms) as string[],
+      except: JSON.parse(row.except_rooms) as string[],
+      payload: { json: row.json, attachments: unpackAttachments(row.attachments) },
+    }));
+  }
+
+  #write(stream: Stream): void {
+    if (!stream.dirty) return;
+    this.#updateStream.run(stream.last, stream.oldest, stream.bytes, stream.id);
+    stream.dirty = false;
+  }
+
+  /** Removes a bounded number of what is too old or too much. Runs inside a batch's transaction. */
+  #sweep(at: number): void {
+    this.#sweptAt = at;
+    const { retentionMs, retentionBytes } = this.#options;
+    for (const stream of this.#streams.values()) {
+      const rows = this.#db
+        .prepare("SELECT seq, at, bytes FROM events WHERE stream = ? ORDER BY seq LIMIT ?")
+        .all(stream.id, sweepRowsMax) as { seq: number; at: number; bytes: number }[];
+      let removed = 0;
+      for (const row of rows) {
+        if (row.at >= at - retentionMs && stream.bytes <= retentionBytes) break;
+        stream.bytes -= row.bytes;
+        stream.oldest = row.seq + 1;
+        removed++;
+      }
+      if (removed === 0) continue;
+      this.#db.prepare("DELETE FROM events WHERE stream = ? AND seq < ?").run(stream.id, stream.oldest);
+      stream.dirty = true;
+      this.#write(stream);
+      // There may be more: look again at the next batch.
+      if (removed === sweepRowsMax) this.#sweptAt = Number.NEGATIVE_INFINITY;
+    }
+    this.#forget("keys", "stream, key", at - retentionMs);
+    this.#forget("sessions", "pid", at - Math.max(retentionMs, sessionMsMin));
+  }
+
+  #forget(table: "keys" | "sessions", primary: string, before: number): void {
+    this.#db
+      .prepare(
+        `DELETE FROM ${table} WHERE (${primary}) IN (SELECT ${primary} FROM ${table} WHERE at < ? LIMIT ${sweepRowsMax})`,
+      )
+      .run(before);
+  }
+
+  /** Bounds the file: how a full disk is tried out. */
+  limitPages(count: number): void {
+    this.#db.exec(`PRAGMA max_page_count = ${count}`);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+function stateOf(stream: Stream): StreamState {
+  return { epoch: stream.epoch, last: stream.last, oldest: stream.oldest };
+}
+
+function isFull(error: unknown): boolean {
+  const { errcode } = error as { errcode?: number };
+  return errcode !== undefined && (errcode & 0xff) === SQLITE_FULL;
+}

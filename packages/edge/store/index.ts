@@ -1,0 +1,198 @@
+/**
+ * Front door of `edge/store`: the stream log and session records on disk, in a worker thread. Everything that is asked
+ * while one transaction runs becomes the next one (group commit); callbacks come in the order of the calls, after the
+ * commit. The one home of SQL in the edge.
+ */
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { type Clock, type Logger, limits, OperatorError } from "@tideway/base";
+import type { Committed, SessionRecord, StoredEvent, StreamState, StreamStore } from "@tideway/engine/hub";
+import { lockDirectory } from "./lock.ts";
+import type { Batch, Operation, Result, WorkerMessage, WorkerOptions } from "./operations.ts";
+
+export { lockDirectory } from "./lock.ts";
+
+export interface StreamStoreOptions {
+  /** Must exist. The store keeps `streams.db` there, and locks the directory. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How long events and their idempotency keys are kept; 24 h unless given. */
+  readonly retentionMs?: number;
+  /** Bytes of events that one stream keeps; 1 GiB unless given. */
+  readonly retentionBytes?: number;
+  /** The disk lost a write that had to be durable: nothing is acknowledged any more, and the process should end. */
+  readonly onFatal: (error: OperatorError) => void;
+}
+
+export interface StoreStatus {
+  /** Operations that wait for a transaction, the running one included. */
+  readonly queued: number;
+  readonly commits: number;
+  /** Of the last transaction. */
+  readonly commitMs: number;
+}
+
+export interface SqliteStreamStore extends StreamStore {
+  status(): StoreStatus;
+  /** Resolves when everything that was asked is committed and the file is closed. */
+  close(): Promise<void>;
+}
+
+const retentionBytesDefault = 1024 * 1024 * 1024;
+/** Operations of one transaction: beyond it latency grows and throughput does not. */
+const batchMax = 2_000;
+/** Operations that may wait. Beyond it appends are refused as if the disk were full: nobody is served by an endless queue. */
+const queueMax = 200_000;
+
+export async function openStreamStore(options: StreamStoreOptions): Promise<SqliteStreamStore> {
+  const release = lockDirectory(options.directory);
+  const workerData: WorkerOptions = {
+    file: join(options.directory, "streams.db"),
+    retentionMs: options.retentionMs ?? limits.retentionMs,
+    retentionBytes: options.retentionBytes ?? retentionBytesDefault,
+  };
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData });
+  const first = await new Promise<WorkerMessage>((done, failed) => {
+    worker.once("message", done);
+    worker.once("error", failed);
+  });
+  if (first.kind !== "ready") {
+    release();
+    throw new OperatorError("START_DATA_UNUSABLE", {
+      where: workerData.file,
+      seen: first.kind === "fatal" ? first.message : first.kind,
+      hint: "Check the disk and the file's owner; restore it from a backup, or move it away to begin with an empty log.",
+    });
+  }
+  return new ThreadedStore(worker, options, release);
+}
+
+interface Asked {
+  readonly operation: Operation;
+  readonly done: (result: Result) => void;
+}
+
+class ThreadedStore implements SqliteStreamStore {
+  readonly #worker: Worker;
+  readonly #options: StreamStoreOptions;
+  readonly #release: () => void;
+  readonly #exited: Promise<void>;
+  #waiting: Asked[] = [];
+  #running: Asked[] | null = null;
+  #scheduled = false;
+  #failed = false;
+  #commits = 0;
+  #commitMs = 0;
+  #closing: (() => void) | null = null;
+
+  constructor(worker: Worker, options: StreamStoreOptions, release: () => void) {
+    this.#worker = worker;
+    this.#options = options;
+    this.#release = release;
+    worker.on("message", (message: WorkerMessage) => this.#onMessage(message));
+    worker.on("error", (error) => this.#fail(String(error)));
+    this.#exited = new Promise((done) => worker.once("exit", () => done()));
+  }
+
+  open(namespace: string, done: (state: StreamState) => void): void {
+    this.#ask({ kind: "open", namespace }, done as (result: Result) => void);
+  }
+
+  append(namespace: string, event: Parameters<StreamStore["append"]>[1], done: (result: Committed) => void): void {
+    if (this.#waiting.length >= queueMax) done({ ok: false, fault: "STORE_FULL" });
+    else this.#ask({ kind: "append", namespace, event }, done as (result: Result) => void);
+  }
+
+  saveSession(record: SessionRecord, done: (saved: boolean) => void): void {
+    this.#ask({ kind: "save", record }, (result) => done((result as { saved: boolean }).saved));
+  }
+
+  dropSession(pid: string): void {
+    this.#ask({ kind: "drop", pid }, () => {});
+  }
+
+  loadSession(pid: string, done: (record: SessionRecord | null) => void): void {
+    this.#ask({ kind: "load", pid }, done as (result: Result) => void);
+  }
+
+  read(
+    namespace: string,
+    after: number,
+    limit: number,
+    done: (events: StoredEvent[], state: StreamState) => void,
+  ): void {
+    this.#ask({ kind: "read", namespace, after, limit }, (result) => {
+      const { events, state } = result as { events: StoredEvent[]; state: StreamState };
+      done(events, state);
+    });
+  }
+
+  #ask(operation: Operation, done: (result: Result) => void): void {
+    if (this.#failed) return;
+    this.#waiting.push({ operation, done });
+    if (this.#running !== null || this.#scheduled) return;
+    // What the rest of this tick asks belongs to the same transaction.
+    this.#scheduled = true;
+    this.#options.clock.defer(() => {
+      this.#scheduled = false;
+      if (this.#running === null) this.#next();
+    });
+  }
+
+  #next(): void {
+    if (this.#waiting.length === 0) {
+      this.#closing?.();
+      return;
+    }
+    const asked = this.#waiting.length <= batchMax ? this.#waiting : this.#waiting.slice(0, batchMax);
+    this.#waiting = asked === this.#waiting ? [] : this.#waiting.slice(batchMax);
+    this.#running = asked;
+    const batch: Batch = { operations: asked.map((one) => one.operation), at: Math.round(this.#options.clock.wall()) };
+    this.#worker.postMessage(batch);
+  }
+
+  #onMessage(message: WorkerMessage): void {
+    if (message.kind === "fatal") this.#fail(message.message);
+    if (message.kind !== "results" || this.#running === null) return;
+    this.#commits++;
+    this.#commitMs = message.commitMs;
+    const asked = this.#running;
+    this.#running = null;
+    // The next transaction runs while this one's results are worked on.
+    if (this.#waiting.length > 0) this.#next();
+    for (let i = 0; i < asked.length; i++) asked[i]!.done(message.results[i]!);
+    if (this.#running === null && !this.#scheduled) this.#next();
+  }
+
+  #fail(reason: string): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#waiting = [];
+    this.#running = null;
+    this.#closing?.();
+    const error = new OperatorError("STORE_FAILED", {
+      where: join(this.#options.directory, "streams.db"),
+      seen: reason,
+      hint: "Check the disk, then start again: everything that was acknowledged is there.",
+    });
+    this.#options.logger.error({ reason }, "the stream log failed; nothing is acknowledged any more");
+    this.#options.onFatal(error);
+  }
+
+  status(): StoreStatus {
+    const queued = this.#waiting.length + (this.#running?.length ?? 0);
+    return { queued, commits: this.#commits, commitMs: this.#commitMs };
+  }
+
+  async close(): Promise<void> {
+    if (!this.#failed && (this.#running !== null || this.#waiting.length > 0)) {
+      await new Promise<void>((done) => {
+        this.#closing = done;
+      });
+    }
+    this.#worker.postMessage(null);
+    await this.#exited;
+    this.#release();
+  }
+}

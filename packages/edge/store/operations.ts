@@ -1,0 +1,40 @@
+/**
+ * What passes between the store and its worker: batches of operations, and their results in the same order. Plain data,
+ * as structured cloning wants it.
+ */
+import type { Committed, NewEvent, SessionRecord, StoredEvent, StreamState } from "@tideway/engine/hub";
+
+export type Operation =
+  | { readonly kind: "open"; readonly namespace: string }
+  | { readonly kind: "append"; readonly namespace: string; readonly event: NewEvent }
+  | { readonly kind: "save"; readonly record: SessionRecord }
+  | { readonly kind: "drop"; readonly pid: string }
+  | { readonly kind: "load"; readonly pid: string }
+  | { readonly kind: "read"; readonly namespace: string; readonly after: number; readonly limit: number };
+
+/** One per operation, by its kind. */
+export type Result =
+  | StreamState
+  | Committed
+  | null
+  | SessionRecord
+  | { readonly saved: boolean }
+  | { readonly events: StoredEvent[]; readonly state: StreamState };
+
+export interface WorkerOptions {
+  readonly file: string;
+  readonly retentionMs: number;
+  readonly retentionBytes: number;
+}
+
+export interface Batch {
+  readonly operations: readonly Operation[];
+  /** Milliseconds since the epoch: the worker reads no clock. */
+  readonly at: number;
+}
+
+/** What the worker answers to a batch, or says before it ends. */
+export type WorkerMessage =
+  | { readonly kind: "ready"; readonly streams: number }
+  | { readonly kind: "results"; readonly results: readonly Result[]; readonly commitMs: number }
+  | { readonly kind: "fatal"; readonly message: string };

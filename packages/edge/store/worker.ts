@@ -1,0 +1,35 @@
+/** The store's thread: runs batches on the database, one after another, so that the event loop never waits for the disk. */
+import { randomBytes } from "node:crypto";
+import { parentPort, workerData } from "node:worker_threads";
+import { StreamDatabase } from "./database.ts";
+import type { Batch, WorkerMessage, WorkerOptions } from "./operations.ts";
+
+const port = parentPort!;
+const say = (message: WorkerMessage) => port.postMessage(message);
+
+function failed(error: unknown): void {
+  say({ kind: "fatal", message: error instanceof Error ? error.message : String(error) });
+  // Nothing is answered after this: what was not acknowledged never will be.
+  port.close();
+}
+
+try {
+  const database = new StreamDatabase(workerData as WorkerOptions, () => randomBytes(6).toString("base64url"));
+  port.on("message", (batch: Batch | null) => {
+    if (batch === null) {
+      database.close();
+      port.close();
+      return;
+    }
+    try {
+      const start = performance.now();
+      const results = database.run(batch);
+      say({ kind: "results", results, commitMs: performance.now() - start });
+    } catch (error) {
+      failed(error);
+    }
+  });
+  say({ kind: "ready", streams: database.streamCount });
+} catch (error) {
+  failed(error);
+}
