@@ -187,3 +187,23 @@ describe("when Tideway itself is killed", { timeout: 20_000 }, () => {
     await gone;
   });
 });
+
+describe("trouble around it", { timeout: 20_000 }, () => {
+  test("a record that cannot be written, or an observer that fails once, does not keep a service from running", async () => {
+    writeFileSync(join(data, "no-folder"), "");
+    const observer = new Observer();
+    let failures = 1;
+    const announce = observer.onInstance.bind(observer);
+    observer.onInstance = (instance) => {
+      announce(instance);
+      if (failures-- > 0) throw new Error("not now");
+    };
+    const { host } = hostOf({ web: { command: "node app.mjs" } }, observer, { data: join(data, "no-folder") });
+    const off = probe(host);
+    await host.start();
+    assert.deepEqual(observer.events, ["up web-1", "gone web-1", "up web-1"]);
+    assert.equal(host.status()[0]?.state, InstanceState.ready);
+    off();
+    await host.stop();
+  });
+});

@@ -31,7 +31,7 @@ class ProcessHost implements AppHost {
       observer,
       ports: new PortPicker(random),
       guard: new Guard(clock, logger),
-      ledger: new InstanceLedger(options.data),
+      ledger: new InstanceLedger(options.data, logger),
       env: options.env ?? process.env,
     };
     for (const [name, spec] of Object.entries(options.services))
@@ -39,8 +39,8 @@ class ProcessHost implements AppHost {
   }
 
   async start(): Promise<void> {
-    const { ledger, guard, logger } = this.#surroundings;
-    await ledger.endStale(logger);
+    const { ledger, guard } = this.#surroundings;
+    await ledger.endStale();
     if (this.#stopped !== null) throw new Error("the apphost was stopped");
     if (this.#services.size === 0) return;
     this.#started = true;

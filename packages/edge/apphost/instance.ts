@@ -96,6 +96,15 @@ export class Instance {
   /** Starts the process; whatever keeps it from starting counts as a failed run. */
   launch(): void {
     this.#launch().catch((error: unknown) => {
+      if (this.#process !== null) {
+        // It runs, but whoever was to be told of it failed: nobody would ever use it. Its end leads to another start.
+        this.#options.surroundings.logger.error(
+          { ...this.#tags(), error: String(error) },
+          "instance could not be announced",
+        );
+        this.#process.kill();
+        return;
+      }
       const fault = error instanceof Error ? error : new Error(String(error));
       this.#fail({ code: null, signal: null, error: fault }, Promise.resolve(), 0);
     });

@@ -25,15 +25,17 @@ export class InstanceLedger {
   readonly #file: string;
   readonly #own: Entry;
   readonly #entries = new Map<number, Entry & { id: string }>();
+  readonly #logger: Logger;
 
-  constructor(directory: string) {
+  constructor(directory: string, logger: Logger) {
     this.#directory = directory;
+    this.#logger = logger;
     this.#file = join(directory, "instances.json");
     this.#own = { pid: process.pid, started: startOf(process.pid) ?? "" };
   }
 
   /** Ends what an earlier Tideway left behind. Throws when that Tideway is still running. */
-  async endStale(logger: Logger): Promise<void> {
+  async endStale(): Promise<void> {
     const recorded = this.#read();
     if (recorded === null) return;
     const { tideway } = recorded;
@@ -47,7 +49,7 @@ export class InstanceLedger {
     const stale = recorded.instances.filter((entry) => startOf(entry.pid) === entry.started);
     await Promise.all(
       stale.map(async ({ pid, id }) => {
-        logger.warn({ instance: id, pid }, "ending an instance that an earlier run left behind");
+        this.#logger.warn({ instance: id, pid }, "ending an instance that an earlier run left behind");
         signalGroup(pid, "SIGTERM");
         if (await groupGone(pid, TERM_MS)) return;
         signalGroup(pid, "SIGKILL");
@@ -67,7 +69,12 @@ export class InstanceLedger {
 
   /** Nothing runs any more: nothing is left to be found. */
   clear(): void {
-    rmSync(this.#file, { force: true });
+    try {
+      rmSync(this.#file, { force: true });
+    } catch (error) {
+      // What it names has ended: the next start finds nobody.
+      this.#logger.debug({ file: this.#file, error: String(error) }, "the record of instances could not be removed");
+    }
   }
 
   #read(): Recorded | null {
@@ -80,12 +87,19 @@ export class InstanceLedger {
     }
   }
 
-  /** Replaced in one step, so that a crash leaves the old or the new. At once, for a crash may follow at once. */
+  /**
+   * Replaced in one step, so that a crash leaves the old or the new; at once, for a crash may follow at once. A disk that
+   * refuses costs the second line of defence, not the instance.
+   */
   #write(): void {
     const recorded: Recorded = { tideway: this.#own, instances: [...this.#entries.values()] };
-    mkdirSync(this.#directory, { recursive: true });
-    writeFileSync(`${this.#file}.new`, `${JSON.stringify(recorded)}\n`, { mode: 0o600 });
-    renameSync(`${this.#file}.new`, this.#file);
+    try {
+      mkdirSync(this.#directory, { recursive: true });
+      writeFileSync(`${this.#file}.new`, `${JSON.stringify(recorded)}\n`, { mode: 0o600 });
+      renameSync(`${this.#file}.new`, this.#file);
+    } catch (error) {
+      this.#logger.error({ file: this.#file, error: String(error) }, "the record of instances could not be written");
+    }
   }
 }
 
