@@ -260,6 +260,10 @@ export class Connection implements RequestSink, Line {
     return this.#output.ready;
   }
 
+  get flushed(): boolean {
+    return this.#output.waiting === 0;
+  }
+
   dateLine(): string {
     return this.#shared.dateLine();
   }

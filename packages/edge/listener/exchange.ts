@@ -32,6 +32,8 @@ export interface Line {
   bytes(chunk: Uint8Array, after: string): void;
   /** False while the socket holds more than it should. */
   readonly ready: boolean;
+  /** True when the socket holds nothing that was given to `bytes`. */
+  readonly flushed: boolean;
   readonly stopping: boolean;
   /** The current second's `date: …` line. */
   dateLine(): string;
@@ -175,6 +177,10 @@ export class HttpExchange implements Exchange {
     if (line.ready) return true;
     this.#waiting = true;
     return false;
+  }
+
+  get flushed(): boolean {
+    return this.#line?.flushed === true;
   }
 
   end(trailers?: FieldList): void {

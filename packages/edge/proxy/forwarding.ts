@@ -146,6 +146,8 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
 
   onUpstreamBody(chunk: Buffer): void {
     if (!this.#exchange.write(chunk)) this.#connection?.pause();
+    // Without this a fast client lets garbage pile up to V8's limit for external memory, some 64 MiB.
+    else if (this.#exchange.flushed === true) this.#connection?.recycle();
   }
 
   onDrain(): void {

@@ -162,6 +162,11 @@ export class UpstreamConnection implements ResponseSink {
     if (this.#state === State.busy) this.#socket.resume();
   }
 
+  /** What `onUpstreamBody` was given is not held any more: its memory is used for the next read. */
+  recycle(): void {
+    this.#read.recycle();
+  }
+
   /** The sender has lost interest: nothing more is told, the connection is destroyed. */
   abandon(): void {
     if (this.#state !== State.busy) return;

@@ -32,6 +32,11 @@ export class ReadBuffer {
     return Buffer.from(span);
   }
 
+  /** Nobody holds what was handed on: the buffer can take the next read. */
+  recycle(): void {
+    this.#handedOn = false;
+  }
+
   /** Where the next read goes. */
   next(): Buffer {
     if (this.#lastRead < handOnMin) this.#current = shared;
