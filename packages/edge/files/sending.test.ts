@@ -63,13 +63,13 @@ describe("sending", () => {
     const time = new FakeClock(Date.UTC(2026, 5, 1));
     const app = target({ clock: time });
     put("changes.txt", "one");
-    put("changes.bin", Buffer.alloc(100_000, 1));
+    put("changes.bin", Buffer.alloc(200_000, 1));
     assert.equal((await get("/changes.txt", {}, app)).text, "one");
     assert.equal((await get("/changes.bin", {}, app)).body[0], 1);
     put("changes.txt", "two two");
-    put("changes.bin", Buffer.alloc(90_000, 2));
+    put("changes.bin", Buffer.alloc(190_000, 2));
     const large = await get("/changes.bin", {}, app);
-    assert.deepEqual([large.length, large.body[0]], [90_000, 2]);
+    assert.deepEqual([large.length, large.body[0]], [190_000, 2]);
     time.advance(1_000);
     assert.equal((await get("/changes.txt", {}, app)).text, "two two");
     rmSync(join(root, "changes.txt"));

@@ -16,7 +16,7 @@ import { type Coding, codings } from "./encodings.ts";
 import { namesOfPath } from "./names.ts";
 
 /** Files up to this size are held in memory and cost one write. */
-export const SMALL_BYTES = 64 * 1024;
+export const SMALL_BYTES = 128 * 1024;
 const HELD_BYTES_MAX = 32 * 1024 * 1024;
 const HELD_ENTRIES_MAX = 4096;
 /** A file changed this recently may change again within one tick of its clock: its tag is weak until then. */
