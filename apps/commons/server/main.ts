@@ -2,7 +2,7 @@
  * One instance of Commons: reads the environment, joins the parts, listens on the port that Tideway gives, stops when
  * asked. Under Tideway the timeline's sockets are held by its hub; started by hand, this process holds them itself.
  */
-import { createServer, type Server as HttpServer } from "node:http";
+import { createServer, type Server as HttpServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { createAdaptorServer } from "@hono/node-server";
 import { Server } from "@tideway/realtime";
@@ -14,6 +14,7 @@ import { Accounts } from "./accounts.ts";
 import { createApp } from "./app.ts";
 import { Attempts } from "./attempts.ts";
 import { executorOf, openDatabase } from "./database.ts";
+import { RequestDrain } from "./drain.ts";
 import { migrate } from "./migrations.ts";
 import { Argon2Passwords } from "./passwords.ts";
 import { type Announcer, Posts } from "./posts.ts";
@@ -53,8 +54,12 @@ const app = createApp({
   onFault: (error, requestId) => log.error({ err: error, requestId }, "a request failed"),
 });
 
+const drain = new RequestDrain();
 const http = createAdaptorServer({
-  fetch: app.fetch,
+  fetch: (request, env) => {
+    drain.track(env.outgoing as ServerResponse);
+    return app.fetch(request, env);
+  },
   createServer,
   serverOptions: { requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
 }) as HttpServer;
@@ -81,10 +86,8 @@ async function stop(signal: string): Promise<void> {
   log.info({ signal }, "stopping");
   clearInterval(sweeping);
   setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
-  await new Promise<void>((resolve) => {
-    http.close(() => resolve());
-    http.closeIdleConnections();
-  });
+  http.close();
+  await drain.idle();
   await relay.close();
   await io.close();
   await db.destroy();
