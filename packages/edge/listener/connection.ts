@@ -53,6 +53,8 @@ export class Connection implements RequestSink, Line {
   #socketPaused = false;
   /** The client closed its sending side. */
   #inputEnded = false;
+  /** Some of a head has come, and its time runs. */
+  #withinHead = false;
   /** Bytes that were thrown away in the present state. */
   #dropped = 0;
   #requests = 0;
@@ -154,11 +156,15 @@ export class Connection implements RequestSink, Line {
     const exchange = this.#exchange;
     if (exchange === null) {
       this.#output.flush();
+      this.#noteHead();
       if (this.#inputEnded && this.#span.length === 0) this.#finish();
     } else if (exchange.answer === Answer.whole) {
       this.#output.flush();
       if (exchange.closing) this.#complete(exchange);
-    } else if (exchange.awaitsContinue) this.#sendContinue(exchange);
+    } else if (exchange.awaitsContinue && exchange.reading && exchange.answer === Answer.none) {
+      exchange.sendContinue();
+      this.#output.flush();
+    }
     this.#steerReading();
   }
 
@@ -168,6 +174,13 @@ export class Connection implements RequestSink, Line {
     const exchange = this.#exchange;
     if (exchange === null || exchange.answer === Answer.whole) return true;
     return !exchange.received && exchange.reading;
+  }
+
+  /** A head that is not whole is given time from its first byte on. */
+  #noteHead(): void {
+    const within = this.#decoder.phase === Phase.head;
+    if (within && !this.#withinHead) this.#watch.restart(this.#shared.clock.now());
+    this.#withinHead = within;
   }
 
   /** Reads from the socket unless bytes wait, or the handler wants none. */
@@ -185,21 +198,13 @@ export class Connection implements RequestSink, Line {
     }
   }
 
-  /** `Expect: 100-continue` is answered once the target reads, unless the body is already coming (RFC 9110 §10.1.1). */
-  #sendContinue(exchange: HttpExchange): void {
-    if (exchange.bytesIn > 0 || exchange.received) exchange.awaitsContinue = false;
-    if (!exchange.awaitsContinue || !exchange.reading || exchange.answer !== Answer.none) return;
-    exchange.awaitsContinue = false;
-    this.#output.text("HTTP/1.1 100 Continue\r\n\r\n");
-    this.#output.flush();
-  }
-
   onHead(head: RequestHead, meta: RequestMeta): void {
     const shared = this.#shared;
     const now = shared.clock.now();
     this.#requests++;
     shared.counters.requests++;
     this.#state = State.busy;
+    this.#withinHead = false;
     this.#watch.restart(now);
     const exchange = new HttpExchange(shared.nextId(), head, meta, this.#client, this, now);
     this.#exchange = exchange;

@@ -134,6 +134,9 @@ export class HttpExchange implements Exchange {
     const untilClose = !this.#bodiless && this.#framing === Framing.none;
     if (!this.#keepAlive || untilClose || line.stopping || (status >= 400 && this.leavesMuch)) this.closing = true;
 
+    // A target that reads and answers at once, as an echo does, wants the body: a success alone would not bring it.
+    if (this.awaitsContinue && this.reading && status < 300) this.sendContinue();
+
     const kept = ownFieldsOnly(fields);
     let prepared = hasName(kept, "date") ? "" : line.dateLine();
     prepared += `x-request-id: ${this.id}\r\n`;
@@ -217,6 +220,12 @@ export class HttpExchange implements Exchange {
   }
 
   /* ------------------------------------------------------------------ the connection's side */
+
+  /** Tells the client to send its body, unless it does so already (RFC 9110 §10.1.1). */
+  sendContinue(): void {
+    this.awaitsContinue = false;
+    if (this.bytesIn === 0 && !this.received) this.#line?.text("HTTP/1.1 100 Continue\r\n\r\n");
+  }
 
   /** Body bytes from the client; dropped once the answer is whole. */
   deliver(chunk: Uint8Array): void {
