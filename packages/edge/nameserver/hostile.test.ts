@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import dgram from "node:dgram";
 import { once } from "node:events";
+import net from "node:net";
 import { describe, test } from "node:test";
 import { OperatorError, silentLogger } from "@tideway/base";
 import { SeededRandom } from "@tideway/base/testing";
 import packet from "dns-packet";
 import { createNameServer } from "./index.ts";
 
-import { clock, opt, overUdp, port, QUESTION, question, zones } from "./questions.testing.ts";
+import { clock, framed, opt, overTcp, overUdp, port, QUESTION, question, zones } from "./questions.testing.ts";
 
 describe("bad input", () => {
   /** Sends each message and a good question behind it; whatever comes before the good answer must be a sound refusal. */
@@ -108,6 +109,40 @@ describe("bad input", () => {
       }
     }
     await survives(messages.filter((message) => message.readUInt16BE(0) !== 0xbeef));
+  });
+
+  test("a client that asks by TCP without reading is not answered further, and gets the rest once it reads", async () => {
+    let asked = 0;
+    const patient = createNameServer({
+      host: "127.0.0.1",
+      port: 0,
+      clock,
+      logger: silentLogger,
+      answer(query) {
+        asked++;
+        return zones.answer(query);
+      },
+    });
+    const bound = await patient.listen();
+    const count = 12_000;
+    const socket = net.connect(bound.port, "127.0.0.1");
+    socket.pause();
+    const one = framed(question("big.abc.test", "TXT"));
+    socket.write(Buffer.concat(Array.from({ length: count }, () => one)));
+    for (let last = -1; asked === 0 || asked !== last; ) {
+      last = asked;
+      for (let i = 0; i < 50; i++) await new Promise(setImmediate);
+    }
+    assert.ok(asked < count, `${asked} answers are waiting`);
+    let bytes = 0;
+    const size = (await overTcp([one], 1))[0]!.length + 2;
+    for await (const chunk of socket) {
+      bytes += (chunk as Buffer).length;
+      if (bytes === count * size) break;
+    }
+    assert.equal(asked, count);
+    socket.destroy();
+    await patient.close();
   });
 
   test("a fault of the zones is SERVFAIL for that question only", async () => {

@@ -68,7 +68,7 @@ export class TcpNameServer {
     socket.on("data", (chunk) => this.#receive(connection, chunk as Buffer));
     // What was asked has been answered by now, for answers are written at once: the end is the end of both directions.
     socket.on("end", () => socket.end());
-    socket.on("drain", () => socket.resume());
+    socket.on("drain", () => this.#answerPending(connection));
     socket.on("error", (error) => logger.debug({ error: error.message }, "DNS connection broke"));
     socket.on("close", () => this.#connections.delete(connection));
     this.#sweep ??= this.#options.clock.after(limits.idleTimeoutMs, () => this.#sweepIdle());
@@ -80,11 +80,20 @@ export class TcpNameServer {
   }
 
   #receive(connection: Connection, chunk: Buffer): void {
+    connection.pending = connection.pending.length === 0 ? chunk : Buffer.concat([connection.pending, chunk]);
+    this.#answerPending(connection);
+  }
+
+  /**
+   * Answers the whole messages that have arrived, as far as the client reads. One that asks without reading waits: what it
+   * sent stays unanswered, and it is not read, until it has taken what was written.
+   */
+  #answerPending(connection: Connection): void {
     const { limits, clock, respond } = this.#options;
     const { socket } = connection;
-    let bytes = connection.pending.length === 0 ? chunk : Buffer.concat([connection.pending, chunk]);
-    const answers: Buffer[] = [];
-    while (bytes.length >= 2) {
+    let bytes = connection.pending;
+    socket.cork();
+    while (bytes.length >= 2 && !socket.writableNeedDrain) {
       const length = bytes.readUInt16BE(0);
       if (length <= limits.questionBytesMax && bytes.length < length + 2) break;
       const answer = length > limits.questionBytesMax ? null : respond(bytes.subarray(2, length + 2));
@@ -94,16 +103,19 @@ export class TcpNameServer {
       }
       const prefix = Buffer.allocUnsafe(2);
       prefix.writeUInt16BE(answer.length);
-      answers.push(prefix, answer);
+      socket.write(prefix);
+      socket.write(answer);
       bytes = bytes.subarray(length + 2);
       connection.lastMessageAt = clock.now();
     }
-    connection.pending = Buffer.from(bytes);
-    if (answers.length === 0) return;
-    this.#connections.delete(connection);
-    this.#connections.add(connection);
-    // A client that asks without reading is not read either, until it has taken what waits for it.
-    if (!socket.write(Buffer.concat(answers))) socket.pause();
+    socket.uncork();
+    if (bytes.length !== connection.pending.length) {
+      this.#connections.delete(connection);
+      this.#connections.add(connection);
+    }
+    connection.pending = bytes;
+    if (socket.writableNeedDrain) socket.pause();
+    else socket.resume();
   }
 
   #sweepIdle(): void {

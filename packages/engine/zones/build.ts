@@ -4,7 +4,7 @@
  * configured zone covers gets a zone of its own, so that it resolves without any configuration.
  */
 import type { RecordType, RecordValue } from "./contract.ts";
-import { absoluteName, addressFamily, configurableTypes, parseRecord, zoneName } from "./records.ts";
+import { absoluteName, addressFamily, configurableTypes, NAME_LENGTH_MAX, parseRecord, zoneName } from "./records.ts";
 import { parent, Zone } from "./zone.ts";
 
 /** name (`@` for the zone itself) → type → value or values, as in a zone file. */
@@ -134,7 +134,7 @@ function misplaced(zone: Zone, name: string): { seen: string; allowed: string } 
 function addAuthority(zone: Zone, addresses: readonly string[], serial: number, ttls: Ttls): void {
   const { origin } = zone;
   if (!zone.types(origin).includes("NS")) {
-    const server = `ns.${origin}`;
+    const server = below(origin, "ns");
     zone.add(origin, { type: "NS", data: server, ttl: ttls.record });
     addAddresses(zone, server, addresses, ttls.record);
   }
@@ -142,7 +142,7 @@ function addAuthority(zone: Zone, addresses: readonly string[], serial: number, 
   const mname = server?.type === "NS" ? server.data : origin;
   const data = {
     mname,
-    rname: `hostmaster.${origin}`,
+    rname: below(origin, "hostmaster"),
     serial: serial >>> 0,
     refresh: 3600,
     retry: 600,
@@ -151,6 +151,12 @@ function addAuthority(zone: Zone, addresses: readonly string[], serial: number, 
   };
   // The SOA in a negative answer is kept no longer than its minimum (RFC 2308 §5).
   zone.add(origin, { type: "SOA", data, ttl: ttls.negative });
+}
+
+/** A name made up within a zone; the origin itself where its length leaves no room for another label. */
+function below(origin: string, label: string): string {
+  const name = `${label}.${origin}`;
+  return name.length <= NAME_LENGTH_MAX ? name : origin;
 }
 
 /** Gives a name the addresses, unless the configuration already says where it is: what a person wrote wins. */

@@ -8,6 +8,8 @@ import type { RecordType, RecordValue } from "./contract.ts";
 /** A value, or what would have been right. */
 export type Parsed<T> = { readonly value: T } | { readonly allowed: string };
 
+/** Characters of a name without its final dot: 255 bytes on the wire (RFC 1035 §2.3.4). */
+export const NAME_LENGTH_MAX = 253;
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
@@ -17,10 +19,14 @@ export function addressFamily(text: string): 0 | 4 | 6 {
   return /^[0-9a-f:.]+$/i.test(text) && text.includes(":") && URL.canParse(`http://[${text}]/`) ? 6 : 0;
 }
 
-/** An absolute name in lower case without its final dot, or null when it is none. `*` may be the first label. */
+/**
+ * An absolute name in lower case without its final dot, or null when it is none. `*` may be the first label. Names in
+ * other scripts become what browsers ask for (`xn--…`, RFC 5891).
+ */
 export function absoluteName(text: string): string | null {
-  const name = (text.endsWith(".") ? text.slice(0, -1) : text).toLowerCase();
-  if (name === "" || name.length > 253) return null;
+  const plain = text.endsWith(".") ? text.slice(0, -1) : text;
+  const name = /[^\0-\x7f]/.test(plain) ? (URL.parse(`http://${plain}/`)?.hostname ?? "") : plain.toLowerCase();
+  if (name === "" || name.length > NAME_LENGTH_MAX) return null;
   const labels = name.split(".");
   return labels.every((label, at) => LABEL.test(label) || (at === 0 && label === "*" && labels.length > 1))
     ? name

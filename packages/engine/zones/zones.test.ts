@@ -81,6 +81,20 @@ describe("names that exist", () => {
     assert.deepEqual(data(ask("www.abc.test", "AAAA", own)), []);
   });
 
+  test("a site in another script answers to the name that browsers ask for", () => {
+    const own = zonesOf({ ...base, sites: ["www.bücher.test", "*.bücher.test"], zones: {} });
+    assert.deepEqual(data(ask("www.xn--bcher-kva.test", "A", own)), ["127.0.0.1"]);
+    assert.deepEqual(data(ask("any.xn--bcher-kva.test", "A", own)), ["127.0.0.1"]);
+  });
+
+  test("a name of full length leaves room for nothing made up below it", () => {
+    const long = `${"a234567890.".repeat(22)}abcdefgh.uk`;
+    const own = zonesOf({ ...base, sites: [long], zones: {} });
+    assert.equal(long.length, 253);
+    assert.deepEqual(data(ask(long, "NS", own)), [long]);
+    assert.deepEqual(data(ask(long, "A", own)), ["127.0.0.1"]);
+  });
+
   test("the longest matching zone answers", () => {
     const nested = zonesOf({ ...base, zones: { "abc.test": {}, "sub.abc.test": { x: { A: "192.0.2.3" } } } });
     assert.deepEqual(data(ask("x.sub.abc.test", "A", nested)), ["192.0.2.3"]);
