@@ -110,7 +110,10 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
     this.#state = SessionState.closing;
     this.reason = reason;
     this.#heartbeat.stop();
-    this.#deadline = this.#host.clock.after(closeTimeoutMs, () => this.#end(reason));
+    this.#deadline = this.#host.clock.after(closeTimeoutMs, () => {
+      this.#socket?.destroy();
+      this.#end(reason);
+    });
     if (!this.#probed) this.#dropCandidate();
     this.#host.ended(this);
     this.#later();

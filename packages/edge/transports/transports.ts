@@ -96,7 +96,7 @@ class EngineTransports implements Transports, SessionHost {
     } else {
       const held = new HeldExchange(exchange);
       const decide = this.#once<OriginRule>(held, false, (rule) => this.#serve(held, rule));
-      resolveCors(cors, fieldOf(exchange, "origin"), decide);
+      this.#ask(decide, false, () => resolveCors(cors, fieldOf(exchange, "origin"), decide));
     }
   }
 
@@ -201,11 +201,12 @@ class EngineTransports implements Transports, SessionHost {
     const held = new HeldExchange(incoming.exchange);
     const asked: Incoming = { ...incoming, exchange: held };
     type Verdict = { allowed: boolean; message?: string | null | undefined };
-    const decide = this.#once<Verdict>(held, { allowed: false }, ({ allowed, message }) => {
+    const no: Verdict = { allowed: false };
+    const decide = this.#once<Verdict>(held, no, ({ allowed, message }) => {
       if (allowed) this.#name(asked, request);
       else this.#refuse(asked, { code: EngineErrorCode.forbidden, ...(message ? { message } : {}) });
     });
-    allowRequest(request, (message, allowed) => decide({ message, allowed }));
+    this.#ask(decide, no, () => allowRequest(request, (message, allowed) => decide({ message, allowed })));
   }
 
   /** Finds an id for the session to be. */
@@ -223,7 +224,10 @@ class EngineTransports implements Transports, SessionHost {
     const held = new HeldExchange(incoming.exchange);
     const named: Incoming = { ...incoming, exchange: held };
     const decide = this.#once<string>(held, "", (sid) => this.#open(named, request, sid));
-    id.then(decide, () => decide(""));
+    id.then(decide, (error: unknown) => {
+      this.#logger.error({ err: error }, "the application failed to name a session");
+      decide("");
+    });
   }
 
   #open(incoming: Incoming, request: TransportRequest, id: string): void {
@@ -337,6 +341,16 @@ class EngineTransports implements Transports, SessionHost {
     everyHeaders?.(added, request);
     for (const [name, values] of Object.entries(added)) {
       for (const value of [values].flat()) incoming.fields.push(name.toLowerCase(), clean(String(value)));
+    }
+  }
+
+  /** Runs the application's code; what it throws is a no. */
+  #ask<T>(decide: (value: T) => void, no: T, question: () => void): void {
+    try {
+      question();
+    } catch (error) {
+      this.#logger.error({ err: error }, "the application failed to decide on a request");
+      decide(no);
     }
   }
 

@@ -223,6 +223,14 @@ test("a decision that never comes is a no after ten seconds; one that comes afte
   assert.equal(stage.clock.pendingCount, 0);
 });
 
+test("an application that throws while it decides has refused", () => {
+  const fail = () => {
+    throw new Error("bug");
+  };
+  assert.equal(new Stage({ allowRequest: fail }).request().status, 403);
+  assert.equal(new Stage({ cors: { origin: fail } }).request({ fields: ["origin", "http://a.test"] }).status, 403);
+});
+
 test("ids may be the application's, now or later; one that is taken or empty is refused", async () => {
   const stage = new Stage({ generateId: () => Promise.resolve("same") });
   const first = stage.request();

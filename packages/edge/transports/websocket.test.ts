@@ -157,7 +157,7 @@ test("closing a client that does not read gives up after ten seconds", () => {
   stage.clock.settle();
   connection.line.send(outgoing("b"));
   connection.line.close("forced server close");
-  stage.clock.advance(20_000);
+  stage.clock.advance(10_000);
   assert.equal(stream.destroyed, true);
   assert.equal(stage.clock.pendingCount, 0);
 });
