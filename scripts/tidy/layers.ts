@@ -4,7 +4,7 @@ import { isTest } from "./repository.ts";
 import { isFrontDoor, type Room, roomOf, siblings, tiers, wiringOnly } from "./rooms.ts";
 import type { Import, Source } from "./source.ts";
 
-/** Where a relative import may lead from anywhere: how a test learns that a program is missing. */
+/** The one script that tests of packages import: how they learn that a program is missing. */
 const openToTests = "scripts/requires.ts";
 
 export function importDirection(repository: Repository): Finding[] {
@@ -26,9 +26,8 @@ function faultOf(repository: Repository, source: Source, imported: Import): stri
   if (target.kind === "missing")
     return /\.(?:css|json|svg|html)$/.test(specifier) ? null : `${specifier} leads nowhere`;
   if (target.kind !== "file") return null;
-  if (target.path === openToTests && isTest(source.path)) return null;
-
   const isRelative = specifier.startsWith(".");
+  if (target.path === openToTests && isTest(source.path) && !isRelative) return null;
   const home = repository.packageOf(source.path);
   const owner = repository.packageOf(target.path);
   if (isRelative && home !== owner) return `${specifier} leaves the package: import ${owner?.name} by name`;

@@ -1,0 +1,133 @@
+/**
+ * One raw client of the benchmarked servers: WebSocket, and above it Socket.IO's protocol or nothing. Answers heartbeats.
+ * Counts what arrives; keeps it only when asked to.
+ */
+import { createConnection, type Socket } from "node:net";
+import { clientFrame, FrameReader } from "./frames.ts";
+
+export type Protocol = "socket.io" | "plain";
+
+export interface ClientOptions {
+  readonly port: number;
+  readonly protocol: Protocol;
+  /** A sender is not in the room. */
+  readonly role: "listener" | "sender";
+  /** Whether `texts` is filled. */
+  readonly keeps: boolean;
+  /** One message of the room arrived whole. */
+  readonly onMessage: () => void;
+  readonly onClose: (why: string) => void;
+}
+
+const Opcode = { text: 1, close: 8, ping: 9, pong: 10 } as const;
+const readBytes = 64 * 1024;
+/** Shared by all clients: a read is looked at before the next one begins. */
+const readBuffer = Buffer.allocUnsafe(readBytes);
+const heartbeat = clientFrame(Opcode.text, "3");
+const pong = clientFrame(Opcode.pong, "");
+
+export class Client {
+  /** Messages of the room. */
+  count = 0;
+  /** Those messages, as they stood in the frames. */
+  readonly texts: string[] = [];
+  readonly #options: ClientOptions;
+  readonly #socket: Socket;
+  readonly #frames: FrameReader;
+  readonly #ready = Promise.withResolvers<void>();
+  #response = "";
+  #upgraded = false;
+  #joined = false;
+  #closed = false;
+
+  private constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#frames = new FrameReader((opcode, payload, length) => this.#onFrame(opcode, payload, length));
+    this.#socket = createConnection({
+      host: "127.0.0.1",
+      port: options.port,
+      noDelay: true,
+      onread: { buffer: readBuffer, callback: (length) => this.#onRead(length) },
+    });
+    this.#socket.once("connect", () => this.#socket.write(this.#request()));
+    this.#socket.once("error", (error) => this.#onEnd(error.message));
+    this.#socket.once("close", () => this.#onEnd("closed by the server"));
+  }
+
+  /** Resolves when the server has taken it into the room (or knows it as a sender). */
+  static async open(options: ClientOptions): Promise<Client> {
+    const client = new Client(options);
+    await client.#ready.promise;
+    return client;
+  }
+
+  /** Sends texts to the room, in one write. */
+  say(texts: readonly string[]): void {
+    const isPlain = this.#options.protocol === "plain";
+    const frames = texts.map((text) => clientFrame(Opcode.text, isPlain ? text : `42${JSON.stringify(["say", text])}`));
+    this.#socket.write(Buffer.concat(frames));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#socket.destroy();
+  }
+
+  #request(): string {
+    const { protocol, role } = this.#options;
+    const target = protocol === "plain" ? `/?role=${role}` : `/socket.io/?EIO=4&transport=websocket&role=${role}`;
+    return (
+      `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+  }
+
+  #onRead(length: number): boolean {
+    if (this.#upgraded) {
+      this.#frames.feed(readBuffer, 0, length);
+      return true;
+    }
+    this.#response += readBuffer.toString("latin1", 0, length);
+    const end = this.#response.indexOf("\r\n\r\n");
+    if (end < 0) return true;
+    if (!this.#response.startsWith("HTTP/1.1 101 ")) {
+      this.#onEnd(`answered ${this.#response.slice(0, this.#response.indexOf("\r\n"))}`);
+      this.#socket.destroy();
+      return true;
+    }
+    this.#upgraded = true;
+    const behind = Buffer.from(this.#response.slice(end + 4), "latin1");
+    this.#response = "";
+    this.#frames.feed(behind, 0, behind.length);
+    return true;
+  }
+
+  #onFrame(opcode: number, payload: Buffer | null, length: number): void {
+    if (opcode === Opcode.text) {
+      // Engine.IO's ping is the one text of one byte.
+      if (length === 1) this.#socket.write(heartbeat);
+      else if (this.#joined) {
+        this.count++;
+        if (payload !== null) this.texts.push(payload.toString());
+        this.#options.onMessage();
+      } else this.#onGreeting(payload!.toString());
+    } else if (opcode === Opcode.ping) this.#socket.write(pong);
+    else if (opcode === Opcode.close) this.#onEnd("closed by a close frame");
+  }
+
+  #onGreeting(text: string): void {
+    if (text.startsWith("0{")) this.#socket.write(clientFrame(Opcode.text, "40"));
+    else if (text === "ready" || text === '42["ready"]') {
+      this.#joined = true;
+      this.#frames.collects = this.#options.keeps;
+      this.#ready.resolve();
+    } else if (!text.startsWith("40{")) this.#onEnd(`greeted with ${text}`);
+  }
+
+  #onEnd(why: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#ready.reject(new Error(why));
+    if (this.#joined) this.#options.onClose(why);
+  }
+}

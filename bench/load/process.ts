@@ -1,0 +1,62 @@
+/** The load generator's process: does what one message asks, and answers with one. */
+import { cpuOf } from "../measure/cpu.ts";
+import type { Protocol } from "./client.ts";
+import { Crowd, numbered } from "./crowd.ts";
+
+export interface FanoutTask {
+  readonly type: "fanout";
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly serverPid: number;
+  readonly clients: number;
+  /** Messages on their way at once. */
+  readonly inFlight: number;
+  readonly bytes: number;
+  readonly warmUpMs: number;
+  readonly measureMs: number;
+}
+
+export interface FanoutResult {
+  readonly deliveries: number;
+  readonly elapsedMs: number;
+  readonly cpuMs: number;
+}
+
+export interface IdleTask {
+  readonly type: "idle";
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly clients: number;
+}
+
+async function fanout(task: FanoutTask): Promise<FanoutResult> {
+  const crowd = await Crowd.open({ port: task.port, protocol: task.protocol, clients: task.clients, keeps: false });
+  let said = 0;
+  const sayFor = async (ms: number): Promise<void> => {
+    for (const end = performance.now() + ms; performance.now() < end; ) {
+      await crowd.say(Array.from({ length: task.inFlight }, () => numbered(said++, task.bytes)));
+    }
+  };
+  await sayFor(task.warmUpMs);
+  const before = { at: performance.now(), cpu: cpuOf(task.serverPid), deliveries: crowd.deliveries };
+  await sayFor(task.measureMs);
+  const result = {
+    deliveries: crowd.deliveries - before.deliveries,
+    elapsedMs: performance.now() - before.at,
+    cpuMs: cpuOf(task.serverPid) - before.cpu,
+  };
+  const wrong = crowd.clients.filter((client) => client.count !== said).length;
+  if (wrong > 0) throw new Error(`${wrong} clients did not receive each of the ${said} messages exactly once`);
+  crowd.close();
+  return result;
+}
+
+process.on("message", async (task: FanoutTask | IdleTask) => {
+  if (task.type === "fanout") process.send?.(await fanout(task));
+  else {
+    await Crowd.open({ port: task.port, protocol: task.protocol, clients: task.clients, keeps: false });
+    process.send?.({ connected: task.clients });
+  }
+});
+process.once("disconnect", () => process.exit());
+process.send?.({ ready: true });

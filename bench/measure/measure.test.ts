@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { test } from "node:test";
+import { cpuOf, processTree } from "./cpu.ts";
+import { table } from "./table.ts";
+
+test("a process's CPU time agrees with what the process says of itself", () => {
+  const { user, system } = process.cpuUsage();
+  const said = (user + system) / 1000;
+  assert.ok(Math.abs(cpuOf(process.pid) - said) <= 50, `${cpuOf(process.pid)} ms, it says ${said} ms`);
+});
+
+test("a process's children count as its own", async () => {
+  const child = spawn("sleep", ["60"]);
+  await once(child, "spawn");
+  assert.deepEqual(processTree(process.pid).includes(child.pid!), true);
+  child.kill();
+  await once(child, "close");
+});
+
+test("a table shows medians, and ours divided by each other's", () => {
+  const text = table(
+    [
+      { title: "a/s", digits: 0 },
+      { title: "µs", digits: 1 },
+    ],
+    [
+      {
+        name: "ours",
+        rounds: [
+          [3000, 2],
+          [1000, 9],
+          [2000, 3],
+        ],
+      },
+      {
+        name: "peer",
+        rounds: [
+          [500, 2],
+          [1500, 2],
+        ],
+      },
+    ],
+  );
+  assert.deepEqual(
+    text.split("\n").map((line) => line.split(/\s{2,}/)),
+    [
+      ["", "a/s", "ours ÷ its", "µs", "ours ÷ its"],
+      ["ours", "2,000", "3.0"],
+      ["peer", "1,000", "2.00", "2.0", "1.50"],
+    ],
+  );
+});

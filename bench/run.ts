@@ -1,0 +1,23 @@
+/** `npm run bench -- NAME`: one benchmark, printed as a table. Writes no file, and leaves no process behind: those that
+ * a failure leaves are ended with this one. */
+import { fanout } from "./fanout.ts";
+import { idle } from "./idle.ts";
+import { canPin } from "./measure/processes.ts";
+import { proxy } from "./proxy.ts";
+
+const benchmarks: Readonly<Record<string, () => Promise<string>>> = { proxy, fanout, idle };
+
+const [name = ""] = process.argv.slice(2);
+const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+if (benchmark === undefined) {
+  process.stderr.write(`Which one? npm run bench -- ${Object.keys(benchmarks).join(" | ")}\n`);
+  process.exitCode = 2;
+} else {
+  try {
+    process.stdout.write(`${await benchmark()}\n`);
+    if (!canPin) process.stdout.write("Not pinned to cores (one core, or no taskset): read the figures as rough.\n");
+  } catch (error) {
+    process.stderr.write(`${name} failed: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
