@@ -18,6 +18,6 @@ if (benchmark === undefined) {
     if (!canPin) process.stdout.write("Not pinned to cores (one core, or no taskset): read the figures as rough.\n");
   } catch (error) {
     process.stderr.write(`${name} failed: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 1;
+    process.exit(1);
   }
 }
