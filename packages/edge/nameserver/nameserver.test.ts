@@ -5,8 +5,8 @@ import net from "node:net";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { silentLogger } from "@tideway/base";
+import { requires } from "@tideway/scripts/requires";
 import packet from "dns-packet";
-import { requires } from "../../../scripts/requires.ts";
 import { createNameServer } from "./index.ts";
 import { clock, framed, opt, overTcp, overUdp, port, question, zones } from "./questions.testing.ts";
 
