@@ -7,6 +7,8 @@ import type { Connection, Handshake, Line, TransportName } from "@tideway/engine
 
 /** A request as hooks see it: the handshake's view, also for later requests of a session. */
 export interface TransportRequest extends Handshake {
+  /** The exchange's id: who made the exchange can find its own request object by it. */
+  readonly requestId: string;
   readonly method: string;
   readonly transport: TransportName;
   /** The session that the request names; null for a handshake. */

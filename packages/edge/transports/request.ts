@@ -33,6 +33,7 @@ export function requestOf(
     url: head.path + head.query,
     query: record(query),
     issued,
+    requestId: exchange.id,
     method: head.method,
     transport,
     sid,

@@ -222,7 +222,7 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
   }
 
   onDrain(from: WebSocketTransport): void {
-    if (from === this.#socket) this.flush();
+    if (from === this.#socket) this.#later();
   }
 
   onGone(from: WebSocketTransport, reason: DisconnectReason): void {

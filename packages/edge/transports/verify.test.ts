@@ -196,8 +196,11 @@ test("CORS by a function: the request waits for its word, which counts once", ()
 
 test("allowRequest decides on handshakes only, and its message is told", () => {
   const stage = new Stage({
-    allowRequest: (request, decide) =>
-      decide(request.query["token"] === "good" ? null : "thou shall not pass", request.query["token"] === "good"),
+    allowRequest: (request, decide) => {
+      assert.deepEqual([request.method, request.sid, request.requestId], ["GET", null, "req-1"]);
+      const good = request.query["token"] === "good";
+      decide(good ? null : "thou shall not pass", good);
+    },
   });
   const no = stage.request();
   assert.deepEqual([no.status, no.body], [403, error(4, "thou shall not pass")]);

@@ -96,6 +96,7 @@ test("a stream that is full is left alone until it drains, then gets all that wa
   stage.clock.settle();
   assert.equal(stream.writes, 0);
   stream.drain();
+  stage.clock.settle();
   assert.deepEqual(stream.received, ["4two", "4three"]);
   assert.equal(stream.writes, 1);
 });
