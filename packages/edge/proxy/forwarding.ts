@@ -109,6 +109,11 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     else this.#kept.push(chunk);
   }
 
+  /** See the contract: nothing of the body is kept for a retry, or waits in the upstream's socket. */
+  get flushed(): boolean {
+    return this.#kept === null && this.#connection?.flushed === true;
+  }
+
   onBodyEnd(trailers: FieldList): void {
     if (this.#bodyWhole || this.#phase === Phase.done) return;
     this.#bodyWhole = true;
@@ -146,12 +151,17 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
 
   onUpstreamBody(chunk: Buffer): void {
     if (!this.#exchange.write(chunk)) this.#connection?.pause();
-    // Without this a fast client lets garbage pile up to V8's limit for external memory, some 64 MiB.
-    else if (this.#exchange.flushed === true) this.#connection?.recycle();
+    this.#recycle();
   }
 
   onDrain(): void {
+    this.#recycle();
     this.#connection?.resume();
+  }
+
+  /** Memory that the client's socket has taken is read into again; left to the collector it piles up to some 64 MiB. */
+  #recycle(): void {
+    if (this.#exchange.flushed === true) this.#connection?.recycle();
   }
 
   onUpstreamEnd(trailers: FieldList): void {

@@ -162,6 +162,11 @@ export class UpstreamConnection implements ResponseSink {
     if (this.#state === State.busy) this.#socket.resume();
   }
 
+  /** Everything that was sent has left: nothing of it is held here. */
+  get flushed(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
   /** What `onUpstreamBody` was given is not held any more: its memory is used for the next read. */
   recycle(): void {
     this.#read.recycle();
@@ -234,6 +239,7 @@ export class UpstreamConnection implements ResponseSink {
     const handler = this.#handler;
     const trailers = this.#trailers;
     this.#handler = null;
+    this.#read.forget();
     // A response that overtook its request (413 in the middle of an upload) leaves the framing in doubt: never reused.
     if (clean && this.#sentWhole && this.#head?.keepAlive === true && this.#idleMs > 0 && !this.#socket.readableEnded) {
       this.#head = null;

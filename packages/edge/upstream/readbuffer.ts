@@ -10,12 +10,18 @@
 const readBytes = 64 * 1024;
 /** Copying less than this is cheaper than another buffer; and a kept span holds its whole buffer in memory. */
 const handOnMin = 16 * 1024;
+const sparesMax = 4;
+const none: Buffer[] = [];
 const shared = Buffer.allocUnsafeSlow(readBytes);
 
 export class ReadBuffer {
   #current: Buffer = shared;
-  #handedOn = false;
   #lastRead = 0;
+  /** Handed on, and perhaps still held by who took them. Bounded by back-pressure: over it nothing is read. */
+  #out: Buffer[] = none;
+  /** Free for the next reads of this body. */
+  #spare: Buffer[] = none;
+  #handedOn = false;
 
   /** The bytes of a read, to be looked at now; see `keep`. */
   view(bytesRead: number): Buffer {
@@ -25,22 +31,41 @@ export class ReadBuffer {
 
   /** A span of the view as something that may be kept. */
   keep(span: Buffer): Buffer {
-    if (this.#current !== shared && span.length >= handOnMin) {
-      this.#handedOn = true;
-      return span;
-    }
-    return Buffer.from(span);
+    if (this.#current === shared || span.length < handOnMin) return Buffer.from(span);
+    this.#handedOn = true;
+    return span;
   }
 
-  /** Nobody holds what was handed on: the buffer can take the next read. */
+  /** Nobody holds any more what was handed on before: it can take the next reads. */
   recycle(): void {
     this.#handedOn = false;
+    if (this.#out.length === 0) return;
+    if (this.#spare === none) this.#spare = [];
+    for (const buffer of this.#out) if (this.#spare.length < sparesMax) this.#spare.push(buffer);
+    this.#out = none;
+  }
+
+  /** The response is over: what its client may still hold is nobody's to recycle, least of all the next request's. */
+  forget(): void {
+    this.#out = none;
+    this.#spare = none;
+    this.#handedOn = false;
+    this.#lastRead = 0;
   }
 
   /** Where the next read goes. */
   next(): Buffer {
-    if (this.#lastRead < handOnMin) this.#current = shared;
-    else if (this.#current === shared || this.#handedOn) this.#current = Buffer.allocUnsafeSlow(readBytes);
+    if (this.#handedOn) {
+      if (this.#out === none) this.#out = [];
+      this.#out.push(this.#current);
+    }
+    if (this.#lastRead < handOnMin) {
+      this.#current = shared;
+      this.#out = none;
+      this.#spare = none;
+    } else if (this.#handedOn || this.#current === shared) {
+      this.#current = this.#spare.pop() ?? Buffer.allocUnsafeSlow(readBytes);
+    }
     this.#handedOn = false;
     return this.#current;
   }
