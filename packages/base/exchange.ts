@@ -60,8 +60,10 @@ export type ExchangeEnd = (typeof ExchangeEnd)[keyof typeof ExchangeEnd];
 
 /** What a target implements for one exchange. */
 export interface ExchangeHandler {
-  /** A piece of the request's body. The bytes are the handler's to keep: the listener does not reuse them. */
+  /** A piece of the request's body. The bytes are the handler's to keep: the listener does not reuse them before `flushed`. */
   onBody(chunk: Uint8Array): void;
+  /** True when no byte given to `onBody` is held any more, so that its memory may be freed. Unknown: absent. */
+  readonly flushed?: boolean;
   /** The body is whole. `trailers` are never merged into the fields (RFC 9112 §7.1.2). Called also when there is no body. */
   onBodyEnd(trailers: FieldList): void;
   /** What was written has left; `write` may go on. */
