@@ -153,6 +153,24 @@ suite("imports", () => {
     });
   }
 
+  test("a test may use the fakes of a sibling, running code may not", () => {
+    const extra = { "packages/edge/listener/testing.ts": `export const fake = 1;\n` };
+    const text = `import { fake } from "../listener/testing.ts";\nexport const files = fake;\n`;
+    assert.deepEqual(
+      findings({
+        ...extra,
+        "packages/edge/files/files.test.ts": text,
+        "packages/edge/listener/a.test.ts": `import "./testing.ts";\n`,
+      }),
+      [],
+    );
+    const found = findings({ ...extra, "packages/edge/files/index.ts": text });
+    assert.ok(
+      found.some((each) => each.rule === "imports"),
+      JSON.stringify(found),
+    );
+  });
+
   test("the room that the table allows is not refused, by name or by its front door", () => {
     expectRules(
       "packages/wire/http1/parse.ts",
