@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, suite, type TestContext, test } from "node:test";
-import { requires } from "../scripts/requires.ts";
+import { requires } from "@tideway/scripts/requires";
 import { type Person, TestBrowser } from "./harness/browser.ts";
 import { commonsConfiguration } from "./harness/commons.ts";
 import { RunningTideway, temporaryFolder } from "./harness/tideway.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
-import { requires } from "../scripts/requires.ts";
+import { requires } from "@tideway/scripts/requires";
 import { commonsConfiguration } from "./harness/commons.ts";
 import { RunningTideway, temporaryFolder } from "./harness/tideway.ts";
 

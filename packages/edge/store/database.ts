@@ -8,9 +8,9 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import {
-  atCommit,
   type Committed,
   type NewEvent,
+  resolveRecord,
   type SessionRecord,
   type StoredEvent,
   type StreamState,
@@ -225,29 +225,11 @@ export class StreamDatabase {
     return { ok: true, seq, at, duplicate: false };
   }
 
-  #save(record: SessionRecord, at: number): { saved: boolean } {
-    const { pid, socket, namespace, data, floor } = record;
-    const { rooms, startSeq } = this.#numbered(record);
+  #save(given: SessionRecord, at: number): { saved: boolean } {
+    const record = resolveRecord(given, this.#load(given.pid), this.#stream(given.namespace).last);
+    const { pid, socket, namespace, rooms, data, startSeq, floor } = record;
     this.#saveSession.run(pid, socket, namespace, JSON.stringify(rooms), data, startSeq, floor, at);
     return { saved: true };
-  }
-
-  /** Puts numbers where the hub could not know them: the earlier record's, or the stream's last sequence as of now. */
-  #numbered(record: SessionRecord): Pick<SessionRecord, "rooms" | "startSeq"> {
-    const open = (value: number | null) => value === atCommit;
-    if (!open(record.startSeq) && !record.rooms.some((one) => open(one.from) || open(one.until))) return record;
-    const earlier = this.#load(record.pid);
-    const known = new Map(earlier?.rooms.map((one) => [one.id, one]));
-    const { last } = this.#stream(record.namespace);
-    const rooms = record.rooms.map((one) => {
-      const before = known.get(one.id);
-      return {
-        ...one,
-        from: open(one.from) ? (before?.from ?? last) : one.from,
-        until: open(one.until) ? (before?.until ?? last) : one.until,
-      };
-    });
-    return { rooms, startSeq: open(record.startSeq) ? (earlier?.startSeq ?? last) : record.startSeq };
   }
 
   #load(pid: string): SessionRecord | null {

@@ -295,7 +295,7 @@ test("killed with -9 in the middle of commits, ten times: what was acknowledged 
   const random = new SeededRandom(7);
   let acknowledged = 0;
   for (let round = 0; round < 10; round++) {
-    const child = spawn(process.execPath, [fileURLToPath(new URL("./appender.ts", import.meta.url)), directory], {
+    const child = spawn(process.execPath, [fileURLToPath(new URL("./appender.testing.ts", import.meta.url)), directory], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const target = acknowledged + 100 + Math.floor(random.fraction() * 2000);

@@ -4,13 +4,99 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Logger, limits, type Target } from "@tideway/base";
+import type { Exchange, Target } from "@tideway/base";
 import { systemClock, systemRandom } from "@tideway/edge/clock";
 import { createLinkServer, type LinkServer } from "@tideway/edge/link";
 import { openStreamStore, type SqliteStreamStore } from "@tideway/edge/store";
 import { createTransports, type Transports } from "@tideway/edge/transports";
-import { Hub, MemoryStreamStore, type StreamStore } from "@tideway/engine/hub";
+import { Hub, MemoryStore } from "@tideway/engine/hub";
 import type { ServiceOf } from "../config/index.ts";
 import { type RealtimeReport, socketPath } from "../console/index.ts";
+import type { Log } from "./logs.ts";
 
 type Options = ServiceOf<"realtime">["realtime"];
+
+interface Surroundings {
+  readonly dataDirectory: string;
+  readonly log: Log;
+  readonly onFatal: (error: Error) => void;
+}
+
+interface Parts {
+  readonly store: SqliteStreamStore | null;
+  readonly hub: Hub;
+  readonly transports: Transports;
+  readonly link: LinkServer;
+}
+
+export class RealtimeService {
+  readonly name: string;
+  /** The service whose processes join the hub. */
+  readonly application: string;
+  readonly target: Target;
+  readonly #options: Options;
+  readonly #parts: Parts;
+
+  private constructor(name: string, options: Options, parts: Parts) {
+    this.name = name;
+    this.application = options.service;
+    this.#options = options;
+    this.#parts = parts;
+    this.target = {
+      handle(exchange: Exchange) {
+        exchange.service = name;
+        parts.transports.handle(exchange);
+      },
+    };
+  }
+
+  static async open(name: string, options: Options, surroundings: Surroundings): Promise<RealtimeService> {
+    const { log, dataDirectory } = surroundings;
+    const common = { clock: systemClock, random: systemRandom, logger: log };
+    const store = options.durability === "disk" ? await openStore(name, surroundings) : null;
+    const hub = new Hub({
+      ...common,
+      store: options.durability === "memory" ? new MemoryStore(common) : store,
+      handoverMs: options.handoverMs,
+    });
+    const transports = createTransports({
+      ...common,
+      path: options.path,
+      origins: options.origins,
+      pingIntervalMs: options.pingIntervalMs,
+      pingTimeoutMs: options.pingTimeoutMs,
+      messageBytesMax: options.messageBytesMax,
+      outQueueBytesMax: options.outQueueBytesMax,
+      open: (line, handshake) => hub.open(line, handshake),
+    });
+    const path = socketPath(dataDirectory, `link-${name}`);
+    const link = await createLinkServer({ path, attach: (server) => hub.attach(server), clock: systemClock, logger: log });
+    return new RealtimeService(name, options, { store, hub, transports, link });
+  }
+
+  /** What `TIDEWAY_LINK` says to the application's processes. */
+  get linkAddress(): string {
+    return this.#parts.link.address;
+  }
+
+  report(): RealtimeReport {
+    const { connections, sockets, servers, streams } = this.#parts.hub.status();
+    const { path, durability } = this.#options;
+    return { name: this.name, path, durability, connections, sockets, servers, streams };
+  }
+
+  /** Clients are let go (they will come back and recover), then everything that was asked of the store is committed. */
+  async close(): Promise<void> {
+    const { transports, hub, link, store } = this.#parts;
+    transports.close();
+    hub.close();
+    await link.close();
+    await store?.close();
+  }
+}
+
+function openStore(name: string, { dataDirectory, log, onFatal }: Surroundings): Promise<SqliteStreamStore> {
+  const directory = join(dataDirectory, "streams", name);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return openStreamStore({ directory, clock: systemClock, logger: log, onFatal });
+}

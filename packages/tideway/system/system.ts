@@ -125,7 +125,6 @@ export class System {
 
   #buildTargets(applications: Applications): void {
     const fixed = new FixedTargets({ clock: systemClock, random: systemRandom, log: this.#log });
-    this.#endings.push(async () => fixed.close());
     for (const match of this.#plan.routes.matches()) {
       const service = this.#plan.services.get(match.service)!;
       const target =

@@ -51,16 +51,12 @@ export class FixedTargets {
       });
       this.#files.set(name, files);
     }
-    const target = files.target(strip);
+    const target = files;
     return {
       handle(exchange: Exchange) {
         exchange.service = name;
-        target.handle(exchange);
+        target.handle(exchange, strip);
       },
     };
-  }
-
-  close(): void {
-    for (const files of this.#files.values()) files.close();
   }
 }
