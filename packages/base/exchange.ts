@@ -17,7 +17,10 @@ export type FieldList = string[];
 export interface RequestHead {
   /** As sent: methods are case-sensitive (RFC 9110 §9.1). */
   readonly method: string;
-  /** Normalised path: begins with `/`, dot segments resolved, percent-encoding kept with upper-case digits. `*` for OPTIONS `*`. */
+  /**
+   * Normalised path: begins with `/`, dot segments resolved, percent-encoding kept with upper-case digits, but undone where
+   * it was needless (letters, digits, `-._~`). `*` for OPTIONS `*`.
+   */
   readonly path: string;
   /** With its leading `?`; empty when there is none. */
   readonly query: string;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { ByteStream, Exchange } from "@tideway/base";
-import { answer, eventually, get, post, Recording, startRig, tick } from "./rig.ts";
+import { answer, eventually, get, post, Recording, startRig, tick } from "./testing.ts";
 
 const DATE = "date: Thu, 01 Jan 2026 00:00:00 GMT\r\n";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Exchange } from "@tideway/base";
-import { answer, eventually, get, post, Recording, startRig, tick } from "./rig.ts";
+import { answer, eventually, get, post, Recording, startRig, tick } from "./testing.ts";
 
 const MiB = 1024 * 1024;
 
@@ -101,6 +101,29 @@ test("a client that does not read makes write say no, and onDrain comes when it 
   assert.equal(rig.records[0]!.bytesOut, 64 * MiB);
 });
 
+test("a client that pipelines and does not read is answered only so far", async (context) => {
+  const page = "x".repeat(10_000);
+  const rig = await startRig(context, (exchange) => answer(exchange, page));
+  const client = await rig.client();
+  client.socket.pause();
+  const many = 20_000;
+  client.say(get("/").repeat(many));
+  await eventually(() => rig.listener.counters.requests > 0);
+  let last = -1;
+  while (rig.listener.counters.requests !== last) {
+    last = rig.listener.counters.requests;
+    for (let i = 0; i < 50; i++) await tick();
+  }
+  assert.ok(last < many / 4, `${last} requests were answered into nowhere`);
+  let received = 0;
+  client.socket.removeAllListeners("data");
+  client.socket.on("data", (chunk) => {
+    received += chunk.length;
+  });
+  client.socket.resume();
+  await eventually(() => rig.listener.counters.requests === many && received > many * page.length);
+});
+
 test("100 Continue is sent when the target reads the body, not before", async (context) => {
   const handler = new Recording();
   let exchange: Exchange | undefined;
@@ -187,6 +210,7 @@ test("a target that throws is a 500 and a line in the log, wherever it throws", 
     "/body": (exchange) => exchange.accept({ ...idle, onBody: fail }),
     "/end": (exchange) => exchange.accept({ ...idle, onBodyEnd: fail }),
     "/fields": (exchange) => exchange.respond(200, ["location", "/\r\nset-cookie: x"], 0),
+    "/early": (exchange) => exchange.inform(103, ["link", "\n"]),
     "/wide": (exchange) => exchange.respond(200, ["location", "/\u010a"], 0),
   };
   const rig = await startRig(context, (exchange) => targets[exchange.head.path]!(exchange));
@@ -201,10 +225,10 @@ test("a target that throws is a 500 and a line in the log, wherever it throws", 
     );
     assert.ok(!heard.includes("broken target") && !heard.includes("set-cookie"), "nothing of the fault is told");
   }
-  assert.equal(rig.log.filter((line) => line.message === "a target failed").length, 5);
+  assert.equal(rig.log.filter((line) => line.message === "a target failed").length, 6);
   assert.deepEqual(
     rig.records.map((record) => record.status),
-    [500, 500, 500, 500, 500],
+    [500, 500, 500, 500, 500, 500],
   );
 });
 
@@ -212,12 +236,13 @@ for (const [what, rest] of [
   ["longer than announced", (exchange: Exchange) => exchange.write(Buffer.alloc(6))],
   ["shorter than announced", (exchange: Exchange) => exchange.end()],
   ["aborted", (exchange: Exchange) => exchange.abort()],
+  ["ended with trailers that cannot be sent", (exchange: Exchange) => exchange.end(["x", "\n"])],
 ] as const) {
   test(`an answer that is ${what} breaks the connection, so that it never looks whole`, async (context) => {
     const handler = new Recording();
     const rig = await startRig(context, (exchange) => {
       exchange.accept(handler);
-      exchange.respond(200, [], 5);
+      exchange.respond(200, [], what.includes("trailers") ? -1 : 5);
       exchange.write(Buffer.from("abc"));
       setImmediate(() => setImmediate(() => rest(exchange)));
     });

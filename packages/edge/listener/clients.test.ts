@@ -7,7 +7,7 @@ import { buffer, text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
 import type { Exchange } from "@tideway/base";
 import { Client as UndiciClient } from "undici";
-import { startRig } from "./rig.ts";
+import { startRig } from "./testing.ts";
 
 /** Sends the body back as it comes, with back-pressure both ways. */
 function echo(exchange: Exchange): void {

@@ -26,17 +26,21 @@ import { lostStream } from "./stream.ts";
 
 /** What an exchange needs of its connection. */
 export interface Line {
-  /** Adds text to what is written at the end of this tick, or sooner. */
-  text(text: string): void;
-  /** Writes bytes, after the text before them and followed by `after`. */
-  bytes(chunk: Uint8Array, after: string): void;
-  /** False while the socket holds more than it should. */
-  readonly ready: boolean;
-  /** True when the socket holds nothing that was given to `bytes`. */
-  readonly flushed: boolean;
-  readonly stopping: boolean;
-  /** The current second's `date: …` line. */
-  dateLine(): string;
+  readonly output: {
+    /** Adds text to what is written at the end of this tick, or sooner. */
+    text(text: string): void;
+    /** Writes bytes, together with the text before them; `after` follows with what comes next. */
+    data(chunk: Uint8Array, after: string): void;
+    /** False while the socket holds more than it should. */
+    readonly ready: boolean;
+    /** True when nothing that was given to `data` is held any more. */
+    readonly flushed: boolean;
+  };
+  readonly server: {
+    readonly stopping: boolean;
+    /** The current second's `date: …` line. */
+    dateLine(): string;
+  };
   /** The body may be delivered (again). */
   wake(): void;
   /** The body must not be delivered. */
@@ -97,6 +101,11 @@ export class HttpExchange implements Exchange {
     return this.#handler !== null && !this.paused;
   }
 
+  /** The handler holds nothing of what was delivered. */
+  get bodyFlushed(): boolean {
+    return this.#handler?.flushed === true;
+  }
+
   accept(handler: ExchangeHandler): void {
     assert(this.#handler === null, "an exchange is accepted once");
     this.#handler = handler;
@@ -117,7 +126,7 @@ export class HttpExchange implements Exchange {
   inform(status: number, fields: FieldList): void {
     if (this.#line === null || this.answer !== Answer.none || this.head.version === 10) return;
     assert(status > 100 && status < 200 && status !== 101, "an interim response is 102 to 199");
-    this.#line.text(encodeResponseHead(status, ownFieldsOnly(fields), Framing.none));
+    this.#sendHead(this.#line, status, ownFieldsOnly(fields), Framing.none, "");
   }
 
   respond(status: number, fields: FieldList, bodyLength: number): void {
@@ -132,28 +141,21 @@ export class HttpExchange implements Exchange {
     if (noFraming || (bodyLength < 0 && (headOnly || old))) this.#framing = Framing.none;
     else this.#framing = bodyLength < 0 ? Framing.chunked : bodyLength;
     const untilClose = !this.#bodiless && this.#framing === Framing.none;
-    if (!this.#keepAlive || untilClose || line.stopping || (status >= 400 && this.leavesMuch)) this.closing = true;
+    if (!this.#keepAlive || untilClose || line.server.stopping || (status >= 400 && this.leavesMuch))
+      this.closing = true;
 
     // A target that reads and answers at once, as an echo does, wants the body: a success alone would not bring it.
     if (this.awaitsContinue && this.reading && status < 300) this.sendContinue();
 
     const kept = ownFieldsOnly(fields);
-    let prepared = hasName(kept, "date") ? "" : line.dateLine();
+    let prepared = hasName(kept, "date") ? "" : line.server.dateLine();
     prepared += `x-request-id: ${this.id}\r\n`;
     if (this.closing) prepared += "connection: close\r\n";
     else if (old) prepared += "connection: keep-alive\r\n";
-    let text: string;
-    try {
-      text = encodeResponseHead(status, kept, this.#framing, prepared);
-    } catch (error) {
-      // Fields that cannot be sent. Thrown from here it might end in an event of the target's where nobody catches it.
-      line.failed(this, error);
-      return;
-    }
+    if (!this.#sendHead(line, status, kept, this.#framing, prepared)) return;
     this.answer = Answer.streaming;
     this.status = status;
     this.#owed = this.#bodiless || this.#framing < 0 ? -1 : this.#framing;
-    line.text(text);
   }
 
   write(chunk: Uint8Array): boolean {
@@ -172,18 +174,18 @@ export class HttpExchange implements Exchange {
     const chunked = this.#framing === Framing.chunked;
     if (chunk.length <= JOIN_BYTES_MAX) {
       const text = asLatin1(chunk);
-      line.text(chunked ? encodeChunkHead(chunk.length) + text + chunkEnd : text);
+      line.output.text(chunked ? encodeChunkHead(chunk.length) + text + chunkEnd : text);
     } else {
-      if (chunked) line.text(encodeChunkHead(chunk.length));
-      line.bytes(chunk, chunked ? chunkEnd : "");
+      if (chunked) line.output.text(encodeChunkHead(chunk.length));
+      line.output.data(chunk, chunked ? chunkEnd : "");
     }
-    if (line.ready) return true;
+    if (line.output.ready) return true;
     this.#waiting = true;
     return false;
   }
 
   get flushed(): boolean {
-    return this.#line?.flushed === true;
+    return this.#line?.output.flushed === true;
   }
 
   end(trailers?: FieldList): void {
@@ -194,7 +196,14 @@ export class HttpExchange implements Exchange {
       line.broken(this, "the response is shorter than announced");
       return;
     }
-    if (this.#framing === Framing.chunked && !this.#bodiless) line.text(encodeLastChunk(trailers));
+    if (this.#framing === Framing.chunked && !this.#bodiless) {
+      try {
+        line.output.text(encodeLastChunk(trailers));
+      } catch (error) {
+        line.failed(this, error);
+        return;
+      }
+    }
     this.answer = Answer.whole;
     line.answered(this);
   }
@@ -210,7 +219,7 @@ export class HttpExchange implements Exchange {
     if (fields !== null) {
       const kept = ownFieldsOnly(fields);
       const named = hasName(kept, "upgrade") ? "" : `upgrade: ${this.head.upgrade}\r\n`;
-      line.text(
+      line.output.text(
         encodeResponseHead(101, kept, Framing.none, `${named}connection: Upgrade\r\nx-request-id: ${this.id}\r\n`),
       );
     }
@@ -224,7 +233,7 @@ export class HttpExchange implements Exchange {
   /** Tells the client to send its body, unless it does so already (RFC 9110 §10.1.1). */
   sendContinue(): void {
     this.awaitsContinue = false;
-    if (this.bytesIn === 0 && !this.received) this.#line?.text("HTTP/1.1 100 Continue\r\n\r\n");
+    if (this.bytesIn === 0 && !this.received) this.#line?.output.text("HTTP/1.1 100 Continue\r\n\r\n");
   }
 
   /** Body bytes from the client; dropped once the answer is whole. */
@@ -258,6 +267,20 @@ export class HttpExchange implements Exchange {
     if (!open) return;
     this.answer = Answer.cut;
     handler?.onClose(why);
+  }
+
+  /**
+   * False when the head holds what may not be sent. Thrown from here that might end in an event of the target's where
+   * nobody catches it.
+   */
+  #sendHead(line: Line, status: number, fields: FieldList, framing: number, prepared: string): boolean {
+    try {
+      line.output.text(encodeResponseHead(status, fields, framing, prepared));
+      return true;
+    } catch (error) {
+      line.failed(this, error);
+      return false;
+    }
   }
 
   /** More of the body is to come than is worth reading for the connection's sake. */

@@ -5,7 +5,7 @@ import { type TestContext, test } from "node:test";
 import { type Exchange, limits, OperatorError, silentLogger } from "@tideway/base";
 import { FakeClock, SeededRandom } from "@tideway/base/testing";
 import { createListener } from "./index.ts";
-import { answer, eventually, get, Recording, startRig, tick } from "./rig.ts";
+import { answer, eventually, get, Recording, startRig, tick } from "./testing.ts";
 
 test("a head that is not whole 10 s after its first byte is a 408", async (context) => {
   const rig = await startRig(context, () => assert.fail("reached a target"));

@@ -29,6 +29,11 @@ export class Output {
     return this.#socket.bytesWritten - this.#socket.writableLength;
   }
 
+  /** Chunks are handed to the socket at once and text is a copy: what the socket has taken may be used again. */
+  get flushed(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
   get waiting(): number {
     return this.#socket.writableLength;
   }

@@ -1,7 +1,7 @@
 /** What breaks a rule is answered by the listener alone: its status, the reason in the log, and no target ever sees it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answer, eventually, get, Recording, startRig, tick } from "./rig.ts";
+import { answer, eventually, get, Recording, startRig, tick } from "./testing.ts";
 
 const H = "Host: a.test\r\n";
 const field = (line: string): string => `GET / HTTP/1.1\r\n${H}${line}\r\n\r\n`;

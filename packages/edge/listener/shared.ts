@@ -1,12 +1,11 @@
 /**
- * What the connections of one listener have in common: limits, the request ids, the current second's date, the access
- * log, and the list of those that have something to write at the end of this tick.
+ * What the connections of one listener have in common: limits, the request ids, the current second's date, and the list
+ * of those that have something to write at the end of this tick.
  */
 import type { Clock, Exchange, Logger } from "@tideway/base";
 import { formatHttpDate } from "@tideway/wire/fields";
 import type { Connection } from "./connection.ts";
 import type { ListenerLimits, ListenerOptions, RequestRecord } from "./contract.ts";
-import type { HttpExchange } from "./exchange.ts";
 import type { Output } from "./output.ts";
 
 export class Shared {
@@ -20,7 +19,7 @@ export class Shared {
   /** Called when the last connection is gone. */
   onEmpty: (() => void) | undefined;
 
-  readonly #onRecord: ((record: RequestRecord) => void) | undefined;
+  readonly onRecord: ((record: RequestRecord) => void) | undefined;
   readonly #idPrefix: string;
   #idCount = 0;
   #dateSecond = -1;
@@ -32,7 +31,7 @@ export class Shared {
     this.logger = options.logger;
     this.limits = options.limits;
     this.onExchange = (exchange) => options.onExchange(exchange);
-    this.#onRecord = options.onRecord === undefined ? undefined : (record) => options.onRecord?.(record);
+    this.onRecord = options.onRecord === undefined ? undefined : (record) => options.onRecord?.(record);
     this.#idPrefix = `${options.random.id(6)}-`;
   }
 
@@ -63,31 +62,6 @@ export class Shared {
     this.#due = [];
     for (const output of due) output.tickEnded();
   };
-
-  /** `exchange` is null when the head itself was refused. */
-  record(exchange: HttpExchange | null, id: string, status: number, fault: string, address: string): void {
-    const onRecord = this.#onRecord;
-    if (onRecord === undefined) return;
-    const record: RequestRecord = {
-      id,
-      method: exchange?.head.method ?? "",
-      host: exchange?.head.host ?? "",
-      path: exchange?.head.path ?? "",
-      status,
-      bytesIn: exchange?.bytesIn ?? 0,
-      bytesOut: exchange?.bytesOut ?? 0,
-      durationMs: exchange === null ? 0 : this.clock.now() - exchange.startedAt,
-      service: exchange?.service ?? "",
-      instance: exchange?.instance ?? "",
-      address,
-      fault,
-    };
-    try {
-      onRecord(record);
-    } catch (error) {
-      this.logger.error({ id, err: error }, "the access log failed");
-    }
-  }
 
   /** False when the connection was forgotten before. */
   forget(connection: Connection): boolean {

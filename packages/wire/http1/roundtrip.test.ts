@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { AssertionFault, type FieldList } from "@tideway/base";
 import fc from "fast-check";
 import { chunkEnd, encodeChunkHead, encodeLastChunk, encodeRequestHead, encodeResponseHead, Framing } from "./index.ts";
-import { bytes, cutAt, requestTrail, responseTrail } from "./trail.ts";
+import { bytes, cutAt, requestTrail, responseTrail } from "./testing.ts";
 
 const name = fc.stringMatching(/^x-[a-z0-9!#$%&'*+.^`|~-]{1,12}$/);
 const value = fc.stringMatching(/^([\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]{0,20}[\x21-\x7e\x80-\xff])?)?$/);

@@ -1,9 +1,9 @@
-/** The rules of README.md, each in many spellings: every one is refused with its code, however its bytes are cut. */
+/** The rules of README.md for request heads, in many spellings: each is refused with its code, however its bytes are cut. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { limits } from "@tideway/base";
 import type { HttpFaultCode } from "./faults.ts";
-import { bytes, halves, requestTrail, responseTrail, singly } from "./trail.ts";
+import { bytes, halves, requestTrail, show, singly } from "./testing.ts";
 
 const H = "Host: a.test\r\n";
 const get = (fields: string): string => `GET / HTTP/1.1\r\n${H}${fields}\r\n`;
@@ -12,8 +12,6 @@ const host = (value: string): string => `GET / HTTP/1.1\r\nHost:${value}\r\n\r\n
 const post = (fields: string, body = "hello"): string => `POST / HTTP/1.1\r\n${H}${fields}\r\n${body}`;
 const encoding = (value: string): string => post(`Transfer-Encoding:${value}\r\n`, "0\r\n\r\n");
 const length = (value: string): string => post(`Content-Length:${value}\r\n`);
-const chunks = (body: string): string => post("Transfer-Encoding: chunked\r\n", body);
-const trailer = (text: string): string => chunks(`0\r\n${text}\r\n\r\n`);
 
 /** Heads that are refused before anything is told. */
 const heads: Partial<Record<HttpFaultCode, readonly string[]>> = {
@@ -371,9 +369,6 @@ const heads: Partial<Record<HttpFaultCode, readonly string[]>> = {
   FIELDS_TOO_MANY: [get("X: a\r\n".repeat(100)), get("a:\r\n".repeat(2000))],
 };
 
-const show = (text: string): string =>
-  JSON.stringify(text.length > 70 ? `${text.slice(0, 60)}… (${text.length})` : text);
-
 for (const [code, spellings] of Object.entries(heads)) {
   test(`${code} is told for each of ${spellings.length} spellings, whole, byte by byte and cut anywhere, and nothing else`, () => {
     for (const text of spellings) {
@@ -388,186 +383,11 @@ for (const [code, spellings] of Object.entries(heads)) {
   });
 }
 
-/** Bodies: the head is told, then at most some data, then the fault; never an end. */
-const bodies: Partial<Record<HttpFaultCode, readonly string[]>> = {
-  CHUNK_SIZE: [
-    ...[
-      "\r\nhello",
-      "g\r\n",
-      "0x5\r\nhello\r\n",
-      "-5\r\n",
-      "+5\r\nhello",
-      " 5\r\nhello\r\n",
-      "5 \r\nhello\r\n",
-      "5\t\r\nhello",
-      "1_0\r\n",
-      "5.0\r\n",
-      ";a\r\n",
-    ],
-    ...[
-      "fffffffffffffffff\r\n",
-      "10000000000000005\r\nhello",
-      "00000000000000005\r\nhello",
-      "5,5\r\n",
-      "5\0\r\n",
-      "\xb2\r\n",
-      "5 ;a=b\r\nhello",
-      "5\x0b\r\n",
-    ],
-  ],
-  CHUNK_EXTENSION: [
-    ...[
-      "5;\r\nhello",
-      "5;=\r\n",
-      "5;a=\r\n",
-      "5;a b\r\n",
-      "5; a\r\n",
-      "5;a =b\r\n",
-      '5;a="\r\n',
-      '5;a="b"c\r\n',
-      "5;a=b=c\r\n",
-      "5;;a\r\n",
-      "5;a;\r\n",
-      "5;a\0\r\n",
-    ],
-    ...[
-      `5;${"a".repeat(300)}\r\nhello`,
-      '5;a="\0"\r\n',
-      "5;a=\x7f\r\n",
-      "5;(\r\n",
-      '5;a="\\\0"\r\n',
-      `${"1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nx\r\n".repeat(500)}`,
-    ],
-  ],
-  BARE_LF: [
-    "5\nhello\r\n",
-    "5\r\nhello\n",
-    "5;a\nhello",
-    "0\n\r\n",
-    "0\r\n\n",
-    "0\r\nX: a\n\r\n",
-    "5\r\nhello\r\n0\n",
-    '5;a="\n"\r\n',
-  ],
-  BARE_CR: ["5\rhello", "5\r5\r\n", "0\r\r\n", "0\r\nX: a\rb\r\n\r\n", "5;a\rb\r\n", "0\r\n\rX"],
-  CHUNK_END: [
-    "5\r\nhello!\r\n",
-    "5\r\nhello0\r\n\r\n",
-    "5\r\nhello\rX",
-    "5\r\nhelloworld\r\n0\r\n\r\n",
-    "5\r\nhello \r\n",
-    "1\r\naa",
-  ],
-  TRAILER_REFUSED: [
-    ..."Content-Length Transfer-Encoding Host Connection Forwarded X-Forwarded-For Authorization Cookie TE Trailer Upgrade".split(
-      " ",
-    ),
-    ..."Content-Type Content-Encoding Content-Range Expect Set-Cookie content-length TRANSFER-ENCODING Max-Forwards".split(
-      " ",
-    ),
-  ].map((name) => `0\r\n${name}: 1\r\n\r\n`),
-  OBS_FOLD: ["0\r\nX: a\r\n b\r\n\r\n"],
-  SPACE_BEFORE_FIELDS: ["0\r\n X: a\r\n\r\n"],
-  SPACE_BEFORE_COLON: ["0\r\nX : a\r\n\r\n", "0\r\nGET / HTTP/1.1\r\n\r\n"],
-  FIELD_NAME: ["0\r\nX\r\n\r\n", "0\r\n: a\r\n\r\n"],
-  CONTROL_CHARACTER: ["0\r\nX: \0\r\n\r\n"],
-  FIELD_TOO_LARGE: [`0\r\nX: ${"a".repeat(9000)}\r\n\r\n`],
-  FIELDS_TOO_LARGE: [`0\r\n${`X: ${"a".repeat(6000)}\r\n`.repeat(3)}\r\n`],
-  FIELDS_TOO_MANY: [`0\r\n${"X: a\r\n".repeat(101)}\r\n`],
-};
-
-for (const [code, spellings] of Object.entries(bodies)) {
-  test(`${code} in a body is told for each of ${spellings.length} spellings, and the body never ends`, () => {
-    for (const body of spellings) {
-      const buffer = bytes(chunks(body));
-      const expected = requestTrail([buffer]);
-      const last = expected.at(-1)!;
-      assert.match(last, new RegExp(`^fault \\d+ ${code}$`), `${show(body)}: ${expected.join(" | ").slice(0, 300)}`);
-      assert.ok(expected.length <= 3 && !expected.some((entry) => entry.startsWith("end")), show(body));
-      assert.deepEqual(requestTrail(singly(buffer)), expected, `${show(body)} byte by byte`);
-      if (buffer.length > 1000) continue;
-      for (const pieces of halves(buffer))
-        assert.deepEqual(requestTrail(pieces), expected, `${show(body)} cut at ${pieces[0]!.length}`);
-    }
-  });
-}
-
-test("a refused trailer stands for a framing or routing field only: others come through apart from the head", () => {
-  const [head, end] = requestTrail([bytes(trailer("X-Checksum: abc"))]);
-  assert.ok(!head!.includes("checksum"));
-  assert.equal(end, 'end ["x-checksum","abc"]');
-});
-
 test("nothing is consumed after a fault", () => {
   const bad = bytes("GET / HTTP/2.0\r\n\r\n");
   const good = bytes(get(""));
   assert.deepEqual(requestTrail([bad, good]), ["fault 505 VERSION_MAJOR"]);
 });
-
-/** Responses: every fault is a 502, whatever a request's would be. */
-const responses: Partial<Record<HttpFaultCode, readonly string[]>> = {
-  STATUS_LINE: [
-    "HTTP/1.1 20 OK\r\n\r\n",
-    "HTTP/1.1 2000 OK\r\n\r\n",
-    "HTTP/1.1  200 OK\r\n\r\n",
-    "HTTP/1.1 099 X\r\n\r\n",
-    "HTTP/1.1 600 X\r\n\r\n",
-    "HTTP/1.1 abc X\r\n\r\n",
-    "HTTP/1.1\t200 OK\r\n\r\n",
-    "HTTP/1.1 200x\r\n\r\n",
-    "HTTP/1.1\r\n\r\n",
-  ],
-  VERSION: [
-    "http/1.1 200 OK\r\n\r\n",
-    "ICY 200 OK\r\n\r\n",
-    "HTTP/1 200 OK\r\n\r\n",
-    "HTTP/1.x 200 OK\r\n\r\n",
-    "<html>",
-    "GET / HTTP/1.1\r\n\r\n",
-    "\r\nHTTP/1.1 200 OK\r\n\r\n",
-  ],
-  VERSION_MAJOR: ["HTTP/2.0 200 OK\r\n\r\n"],
-  BARE_LF: ["HTTP/1.1 200 OK\n\n", "HTTP/1.1 200 OK\r\nX: a\n\r\n", "HTTP/1.1 200\n\r\n"],
-  BARE_CR: ["HTTP/1.1 200 OK\rX: a\r\n\r\n", "HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n"],
-  CONTROL_CHARACTER: ["HTTP/1.1 200 O\0K\r\n\r\n".replace("\0", "\x01"), "HTTP/1.1 200 OK\r\nX: \0\r\n\r\n"],
-  OBS_FOLD: ["HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n"],
-  SPACE_BEFORE_COLON: ["HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello"],
-  LENGTH_WITH_ENCODING: ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
-  ENCODING_IN_HTTP_1_0: ["HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
-  ENCODING_INVALID: [
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n",
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
-  ],
-  ENCODING_UNKNOWN: [
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-  ],
-  LENGTH_INVALID: [
-    "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello",
-    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
-    "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-  ],
-  CHUNK_SIZE: ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"],
-  CHUNK_END: ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n"],
-  UPGRADE_UNASKED: ["HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"],
-  INTERIM_FLOOD: ["HTTP/1.1 103 Early Hints\r\n\r\n".repeat(33)],
-  FIELDS_TOO_MANY: [`HTTP/1.1 200 OK\r\n${"X: a\r\n".repeat(101)}\r\n`],
-  FIELD_TOO_LARGE: [`HTTP/1.1 200 ${"a".repeat(9000)}\r\n\r\n`, `HTTP/1.1 200 OK\r\nX: ${"a".repeat(9000)}\r\n\r\n`],
-};
-
-for (const [code, spellings] of Object.entries(responses)) {
-  test(`${code} from an upstream is a 502, for each of ${spellings.length} spellings, however cut`, () => {
-    for (const text of spellings) {
-      const buffer = bytes(text);
-      const expected = responseTrail([buffer]);
-      assert.equal(expected.at(-1), `fault 502 ${code}`, show(text));
-      assert.deepEqual(responseTrail(singly(buffer)), expected, `${show(text)} byte by byte`);
-      if (buffer.length > 1000) continue;
-      for (const pieces of halves(buffer))
-        assert.deepEqual(responseTrail(pieces), expected, `${show(text)} cut at ${pieces[0]!.length}`);
-    }
-  });
-}
 
 test("fields whose names hold an underscore are dropped, unless allowed, and never take part in framing", () => {
   const buffer = bytes(post("Content_Length: 9\r\nTransfer_Encoding: chunked\r\nX_Y: z\r\n", ""));

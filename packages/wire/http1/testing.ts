@@ -107,3 +107,8 @@ export function cutAt(buffer: Buffer, places: readonly number[]): Buffer[] {
     .map((start, i) => buffer.subarray(start, sorted[i] ?? buffer.length))
     .filter((piece) => piece.length > 0);
 }
+
+/** A spelling as a test's message shows it. */
+export function show(text: string): string {
+  return JSON.stringify(text.length > 70 ? `${text.slice(0, 60)}… (${text.length})` : text);
+}

@@ -3,9 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { limits } from "@tideway/base";
 import { RequestDecoder } from "./request.ts";
-import { ResponseDecoder } from "./response.ts";
-import { normalisePath, parseAuthority } from "./target.ts";
-import { bytes, halves, type ResponseCase, requestTrail, responseTrail, singly, type Trail } from "./trail.ts";
+import { bytes, halves, requestTrail, singly, type Trail } from "./testing.ts";
 
 const H = "Host: a.test\r\n";
 const F = '["host","a.test"]';
@@ -15,14 +13,6 @@ function requestIs(text: string, expected: Trail): void {
   assert.deepEqual(requestTrail([buffer]), expected, "whole");
   assert.deepEqual(requestTrail(singly(buffer)), expected, "byte by byte");
   for (const pieces of halves(buffer)) assert.deepEqual(requestTrail(pieces), expected, `cut at ${pieces[0]!.length}`);
-}
-
-function responseIs(text: string, how: ResponseCase, expected: Trail): void {
-  const buffer = bytes(text);
-  assert.deepEqual(responseTrail([buffer], how), expected, "whole");
-  assert.deepEqual(responseTrail(singly(buffer), how), expected, "byte by byte");
-  for (const pieces of halves(buffer))
-    assert.deepEqual(responseTrail(pieces, how), expected, `cut at ${pieces[0]!.length}`);
 }
 
 const requests: readonly (readonly [rule: string, text: string, ...expected: Trail])[] = [
@@ -201,122 +191,6 @@ const requests: readonly (readonly [rule: string, text: string, ...expected: Tra
 
 for (const [rule, text, ...expected] of requests) test(`request: ${rule}`, () => requestIs(text, expected));
 
-const responses: readonly (readonly [rule: string, text: string, how: ResponseCase, ...expected: Trail])[] = [
-  [
-    "a length",
-    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-    {},
-    'head 200 11 5 5 ["content-length","5"]',
-    "body hello",
-    "end []",
-  ],
-  [
-    "chunks and trailers",
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX: 1\r\n\r\n",
-    {},
-    'head 200 11 -1 -1 ["transfer-encoding","chunked"]',
-    "body ab",
-    'end ["x","1"]',
-  ],
-  ["until close", "HTTP/1.1 200 OK\r\n\r\nabc", { eof: true }, "head 200 11 -1 -1 [] last", "body abc", "end []"],
-  ["until close, and nothing came", "HTTP/1.0 200 OK\r\n\r\n", { eof: true }, "head 200 10 -1 -1 [] last", "end []"],
-  [
-    "HEAD has no body whatever the length says",
-    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
-    { method: "HEAD" },
-    'head 200 11 0 5 ["content-length","5"]',
-    "end []",
-  ],
-  ["204 has no body", "HTTP/1.1 204 No Content\r\n\r\n", {}, "head 204 11 0 -1 []", "end []"],
-  [
-    "304 has no body whatever the length says",
-    "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n",
-    {},
-    'head 304 11 0 99 ["content-length","99"]',
-    "end []",
-  ],
-  [
-    "a 204 that announces chunks is the last on its connection",
-    "HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n",
-    {},
-    'head 204 11 0 -1 ["transfer-encoding","chunked"] last',
-    "end []",
-  ],
-  [
-    "no reason, with and without its space",
-    "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n",
-    {},
-    'head 200 11 0 0 ["content-length","0"]',
-    "end []",
-  ],
-  [
-    "interim responses come before the final one",
-    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-    {},
-    "interim 100 []",
-    'interim 103 ["link","<x>"]',
-    'head 200 11 0 0 ["content-length","0"]',
-    "end []",
-  ],
-  [
-    "close ends the connection",
-    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-    {},
-    'head 200 11 0 0 ["connection","close","content-length","0"] last',
-    "end []",
-  ],
-  [
-    "HTTP/1.0 goes on only when it says so",
-    "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\na",
-    {},
-    'head 200 10 1 1 ["connection","keep-alive","content-length","1"]',
-    "body a",
-    "end []",
-  ],
-  [
-    "bytes behind the end are left",
-    "HTTP/1.1 204 X\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
-    {},
-    "head 204 11 0 -1 []",
-    "end []",
-    "left 19",
-  ],
-  [
-    "a 101 that was asked for leaves the bytes behind it",
-    "HTTP/1.1 101 X\r\nUpgrade: x\r\n\r\n\x81\x00",
-    { upgradeAsked: true },
-    'head 101 11 0 -1 ["upgrade","x"] last upgraded',
-    "left 2",
-  ],
-  [
-    "a body cut short is a fault",
-    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel",
-    { eof: true },
-    'head 200 11 5 5 ["content-length","5"]',
-    "body hel",
-    "fault 502 TRUNCATED",
-  ],
-  [
-    "chunks cut before the last one are a fault",
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n",
-    { eof: true },
-    'head 200 11 -1 -1 ["transfer-encoding","chunked"]',
-    "body a",
-    "fault 502 TRUNCATED",
-  ],
-  ["a head cut short is a fault", "HTTP/1.1 200 OK\r\nX: 1", { eof: true }, "fault 502 TRUNCATED"],
-];
-
-for (const [rule, text, how, ...expected] of responses)
-  test(`response: ${rule}`, () => responseIs(text, how, expected));
-
-test("nothing is consumed when no response was begun", () => {
-  const decoder = new ResponseDecoder(limits, { onInterim() {}, onHead() {}, onBody() {}, onEnd() {}, onFault() {} });
-  assert.equal(decoder.decode(bytes("HTTP/1.1 200 OK\r\n\r\n"), 0), 0);
-  decoder.eof();
-  assert.equal(decoder.phase, "idle");
-});
-
 test("body bytes are views into what was fed, never copies", () => {
   const chunk = bytes(`POST / HTTP/1.1\r\n${H}Content-Length: 5\r\n\r\nhello`);
   let view: Buffer | undefined;
@@ -376,56 +250,3 @@ test("heads of every size up to the limits pass, also when they come byte by byt
   assert.equal(whole.length, 2);
   assert.deepEqual(requestTrail(singly(buffer)), whole);
 });
-
-for (const [path, normal] of [
-  ["/", "/"],
-  ["/a/b", "/a/b"],
-  ["/a//b", "/a//b"],
-  ["/.", "/"],
-  ["/..", "/"],
-  ["/../../x", "/x"],
-  ["/a/..", "/"],
-  ["/a/../", "/"],
-  ["/a/b/..", "/a/"],
-  ["/a/./b", "/a/b"],
-  ["/a/.", "/a/"],
-  ["/a/...", "/a/..."],
-  ["/.a/..b/c.", "/.a/..b/c."],
-  ["/a//../b", "/a/b"],
-  ["/%2e%2E/x", "/x"],
-  ["/a/%2e/b", "/a/b"],
-  ["/a/.%2e/b", "/b"],
-  ["/a%2fb", "/a%2Fb"],
-  ["/..%2f..%2fetc", "/..%2F..%2Fetc"],
-  ["/%61dmin", "/admin"],
-  ["/%7euser", "/~user"],
-  ["/%c3%a9", "/%C3%A9"],
-  ["/a%5cb", "/a%5Cb"],
-  ["/%2525", "/%2525"],
-  ["/%20", "/%20"],
-  ["/%252e%252e/x", "/%252e%252e/x"],
-  ["/%00", null],
-  ["/%0a", null],
-  ["/%", null],
-  ["/%g0", null],
-] as const) {
-  test(`the path ${path} is ${normal === null ? "refused" : `matched and forwarded as ${normal}`}`, () => {
-    assert.equal(normalisePath(path), normal);
-    if (normal !== null) assert.equal(normalisePath(normal), normal, "a normal form is its own normal form");
-  });
-}
-
-for (const [text, host, authority] of [
-  ["A.Test", "a.test", "a.test"],
-  ["a.test:8080", "a.test", "a.test:8080"],
-  ["a.test:", "a.test", "a.test"],
-  ["a.test.", "a.test", "a.test."],
-  ["127.0.0.1:80", "127.0.0.1", "127.0.0.1:80"],
-  ["[::1]", "[::1]", "[::1]"],
-  ["[2001:DB8::1]:443", "[2001:db8::1]", "[2001:db8::1]:443"],
-  ["[::ffff:1.2.3.4]", "[::ffff:1.2.3.4]", "[::ffff:1.2.3.4]"],
-  ["my_container-1:3000", "my_container-1", "my_container-1:3000"],
-  ["xn--bcher-kva.test", "xn--bcher-kva.test", "xn--bcher-kva.test"],
-] as const) {
-  test(`the authority ${text} names ${host}`, () => assert.deepEqual(parseAuthority(text), { host, authority }));
-}

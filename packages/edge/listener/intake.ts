@@ -1,0 +1,99 @@
+/**
+ * The reading side of one connection: the one span that was read and not decoded yet, and whether the socket is read at
+ * all. While a span waits the socket is paused, so what a client sends ahead is bounded by one read.
+ */
+import type { Socket } from "node:net";
+import type { Phase, RequestDecoder } from "@tideway/wire/http1";
+
+const nothing = Buffer.alloc(0);
+
+export class Intake {
+  readonly #socket: Socket;
+  readonly #decoder: RequestDecoder;
+  #span: Buffer = nothing;
+  #offset = 0;
+  #decoding = false;
+  /** The decoder stopped in the middle of an exchange and must be called again, even without new bytes. */
+  #halted = false;
+  #paused = false;
+
+  constructor(socket: Socket, decoder: RequestDecoder) {
+    this.#socket = socket;
+    this.#decoder = decoder;
+  }
+
+  get empty(): boolean {
+    return this.#span.length === 0;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  get decoding(): boolean {
+    return this.#decoding;
+  }
+
+  get phase(): Phase {
+    return this.#decoder.phase;
+  }
+
+  feed(chunk: Buffer): void {
+    this.#span = this.#span.length === 0 ? chunk : Buffer.concat([this.#span.subarray(this.#offset), chunk]);
+    this.#offset = 0;
+  }
+
+  /** Stops decoding for now; `decode` goes on from here, even without new bytes. */
+  halt(): void {
+    this.#halted = true;
+    this.#decoder.halt();
+  }
+
+  /** `decode` is to be called even though no bytes are left: the end of a request may be due. */
+  due(): void {
+    this.#halted = true;
+  }
+
+  /** Stops decoding for good. */
+  stop(): void {
+    this.#decoder.halt();
+    this.#clear();
+  }
+
+  /** Decodes as long as something is left and `owner` allows it. */
+  decode(owner: { readonly mayDecode: boolean }): void {
+    this.#decoding = true;
+    while ((this.#offset < this.#span.length || this.#halted) && owner.mayDecode) {
+      this.#halted = false;
+      this.#offset = this.#decoder.decode(this.#span, this.#offset);
+    }
+    this.#decoding = false;
+    if (this.#offset >= this.#span.length) {
+      this.#span = nothing;
+      this.#offset = 0;
+    }
+  }
+
+  /** Reads from the socket, or not: not while a span waits, nor when told to hold. True when reading starts again. */
+  steer(hold: boolean): boolean {
+    const pause = hold || this.#span.length > 0;
+    if (pause === this.#paused) return false;
+    this.#paused = pause;
+    if (pause) this.#socket.pause();
+    else this.#socket.resume();
+    return !pause;
+  }
+
+  /** What had arrived behind the request that is being told, or was told last. */
+  takeRest(): Uint8Array {
+    const rest = this.#span.subarray(this.#decoding ? this.#decoder.position : this.#offset);
+    this.stop();
+    return rest;
+  }
+
+  #clear(): void {
+    this.#span = nothing;
+    this.#offset = 0;
+    this.#halted = false;
+  }
+}
