@@ -1,4 +1,4 @@
 /** Front door of `wire/fields`: what field values mean, in HTTP of any version. */
 export { formatHttpDate, parseHttpDate } from "./date.ts";
 export { endToEndFields } from "./hops.ts";
-export { field, hasToken, joinedField, listElements } from "./list.ts";
+export { field, joinedField } from "./list.ts";

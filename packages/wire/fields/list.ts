@@ -47,10 +47,3 @@ export function listElements(value: string): string[] {
   }
   return elements;
 }
-
-/** Whether a list of tokens holds `token` (in lower case), whatever the case of its elements. */
-export function hasToken(value: string, token: string): boolean {
-  if (value.length < token.length) return false;
-  const lower = value.toLowerCase();
-  return lower === token || (lower.includes(token) && listElements(lower).includes(token));
-}
