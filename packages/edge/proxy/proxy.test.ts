@@ -244,6 +244,7 @@ describe("an upstream that misbehaves", () => {
     "folds a field": (socket) => socket.write("HTTP/1.1 200 OK\r\nx-a: 1\r\n b\r\ncontent-length: 0\r\n\r\n"),
     "ends lines with LF": (socket) => socket.write("HTTP/1.1 200 OK\ncontent-length: 0\n\n"),
     "floods the head": (socket) => socket.write(`HTTP/1.1 200 OK\r\nx-a: ${"a".repeat(64 * 1024)}\r\n\r\n`),
+    "invents a status": (socket) => socket.write("HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n"),
     "speaks HTTP/2": (socket) => socket.write("HTTP/2 200\r\n\r\n"),
   };
   for (const [what, answer] of Object.entries(bad)) {
@@ -283,6 +284,32 @@ describe("an upstream that misbehaves", () => {
       assert.equal(service.status().instances[0]!.connections, 0);
     });
   }
+
+  it("answers with anything at all: every exchange ends once, and nothing stays under way", async () => {
+    const random = new SeededRandom(20);
+    const good = [
+      ok,
+      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx: 1\r\n\r\n",
+      "HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.0 404 No\r\nconnection: close\r\n\r\nbody",
+      "HTTP/1.1 304 Not Modified\r\netag: x\r\ncontent-length: 7\r\n\r\n",
+    ];
+    const server = await raw((socket) => {
+      const bytes = Buffer.from(good[Math.floor(random.fraction() * good.length)]!);
+      for (let i = Math.floor(random.fraction() * 4); i > 0; i--)
+        bytes[Math.floor(random.fraction() * bytes.length)] = Math.floor(random.fraction() * 256);
+      const cutAt = random.fraction() < 0.5 ? bytes.length : Math.floor(random.fraction() * bytes.length);
+      socket.end(bytes.subarray(0, cutAt));
+    });
+    const { proxy, service } = await rig([server], { healthRules: { failuresMax: 1e9 } }, { retriesMax: 0 });
+    const ends = new Map<string, number>();
+    for (let i = 0; i < 400; i++) {
+      const exchange = await ask(proxy, { method: i % 3 === 0 ? "HEAD" : "GET" });
+      const how = `${await exchange.over} ${exchange.status === 502 ? 502 : ""}`;
+      ends.set(how, (ends.get(how) ?? 0) + 1);
+      assert.equal(service.status().instances[0]!.active, 0);
+    }
+    assert.deepEqual([...ends.keys()].sort(), ["abort ", "end ", "end 502"]);
+  });
 
   it("is reset in a body that lasts until close: the client's connection breaks", async () => {
     const server = await raw((socket) => socket.write("HTTP/1.1 200 OK\r\n\r\nabc"));
