@@ -22,6 +22,8 @@ export interface Attachment {
   /** Whether requests must have a slash behind the path. */
   readonly trailingSlash: boolean;
   readonly servesClient: boolean;
+  /** Where requests are kept by their exchange's id while they are being answered, for whoever wants to see them. */
+  readonly requests: Map<string, IncomingMessage> | null;
   readonly target: Target;
 }
 
@@ -29,7 +31,7 @@ export interface Attachment {
 const strangerMs = 1_000;
 
 export function attachTo(server: RequestSource, attachment: Attachment): void {
-  const { path, target } = attachment;
+  const { path } = attachment;
   const prefix = attachment.trailingSlash ? `${path}/` : path;
   const isOurs = (request: IncomingMessage) => request.url?.startsWith(prefix) === true;
   const clientFiles = attachment.servesClient ? createClientFiles() : null;
@@ -37,13 +39,13 @@ export function attachTo(server: RequestSource, attachment: Attachment): void {
   server.removeAllListeners("request");
   server.on("request", (request, response) => {
     if (clientFiles?.(path, request, response) === true) return;
-    if (isOurs(request)) target.handle(NodeExchange.ofRequest(request, response));
+    if (isOurs(request)) handle(attachment, request, response, NodeExchange.ofRequest(request, response));
     else for (const listener of others) Reflect.apply(listener, server, [request, response]);
   });
   server.on("upgrade", (request, stream, head) => {
     if (isOurs(request)) {
       stream.on("error", ignore);
-      target.handle(NodeExchange.ofUpgrade(request, { stream, head }));
+      handle(attachment, request, stream, NodeExchange.ofUpgrade(request, { stream, head }));
       return;
     }
     // Without a listener Node closes such connections. Now that there is one, ours must, unless another one answers.
@@ -55,6 +57,19 @@ export function attachTo(server: RequestSource, attachment: Attachment): void {
     timer.unref();
     stream.on("close", () => clearTimeout(timer));
   });
+}
+
+function handle(
+  { requests, target }: Attachment,
+  request: IncomingMessage,
+  until: ServerResponse | Duplex,
+  exchange: NodeExchange,
+): void {
+  if (requests !== null) {
+    requests.set(exchange.id, request);
+    until.once("close", () => requests.delete(exchange.id));
+  }
+  target.handle(exchange);
 }
 
 function ignore(): void {}

@@ -3,28 +3,10 @@
  */
 import type { IncomingMessage } from "node:http";
 import type { Logger } from "@tideway/base";
+import type { CookieOptions, CorsOptions } from "@tideway/edge/transports";
 import type { TransportName } from "@tideway/engine/hub";
 
-export interface CorsOptions {
-  /** Who may call: one origin, several, patterns, or `true` for whoever calls. `"*"` is everyone, without credentials. */
-  readonly origin?: boolean | string | RegExp | readonly (string | RegExp)[];
-  readonly methods?: string | readonly string[];
-  readonly allowedHeaders?: string | readonly string[];
-  readonly exposedHeaders?: string | readonly string[];
-  readonly credentials?: boolean;
-  readonly maxAge?: number;
-}
-
-export interface CookieOptions {
-  /** @default "io" */
-  readonly name?: string;
-  readonly path?: string;
-  readonly httpOnly?: boolean;
-  readonly sameSite?: "strict" | "lax" | "none" | boolean;
-  readonly secure?: boolean;
-  readonly domain?: string;
-  readonly maxAge?: number;
-}
+export type { CookieOptions, CorsOptions } from "@tideway/edge/transports";
 
 export interface RecoveryOptions {
   /** How long a client may stay away and still miss nothing, in ms. @default 120000 */
@@ -61,6 +43,11 @@ export interface ServerOptions {
   cookie: CookieOptions | boolean;
   cors: CorsOptions;
   connectionStateRecovery: RecoveryOptions;
+  /**
+   * Which sites' pages may connect: those of the same host and what `cors` allows, any, or these. Unlike CORS it holds for
+   * WebSockets too. @default "same"
+   */
+  origins: "any" | "same" | readonly string[];
   /** @default false */
   cleanupEmptyChildNamespaces: boolean;
 
