@@ -4,7 +4,7 @@
  */
 import { after } from "node:test";
 
-const leakLimitMs = 10_000;
+const leakLimitMs = Number(process.env.TEST_LEAK_LIMIT_MS ?? 10_000);
 const fileLimitMs = 300_000;
 
 function endAfter(limitMs, what) {
