@@ -144,6 +144,10 @@ export class Connection implements RequestSink, Line {
     this.#steerReading();
   }
 
+  get receiver(): HttpExchange | null {
+    return this.#exchange;
+  }
+
   get mayDecode(): boolean {
     if (this.#state === State.over || this.#state === State.lingering) return false;
     const exchange = this.#exchange;

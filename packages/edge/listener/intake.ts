@@ -6,6 +6,15 @@ import type { Socket } from "node:net";
 import type { Phase, RequestDecoder } from "@tideway/wire/http1";
 
 const nothing = Buffer.alloc(0);
+const none: ArrayBuffer[] = [];
+/** Memory of smaller spans is left to the collector. */
+const SPENT_BYTES_MIN = 16 * 1024;
+
+/** Whom the decoder tells of body bytes. */
+interface Receiver {
+  /** It holds nothing of what it was told. */
+  readonly bodyFlushed: boolean;
+}
 
 export class Intake {
   readonly #socket: Socket;
@@ -16,6 +25,8 @@ export class Intake {
   /** The decoder stopped in the middle of an exchange and must be called again, even without new bytes. */
   #halted = false;
   #paused = false;
+  /** Memory of decoded spans that their receiver may still hold. Bounded by back-pressure. */
+  #spent: ArrayBuffer[] = none;
 
   constructor(socket: Socket, decoder: RequestDecoder) {
     this.#socket = socket;
@@ -61,7 +72,8 @@ export class Intake {
   }
 
   /** Decodes as long as something is left and `owner` allows it. */
-  decode(owner: { readonly mayDecode: boolean }): void {
+  decode(owner: { readonly mayDecode: boolean; readonly receiver: Receiver | null }): void {
+    const before = owner.receiver;
     this.#decoding = true;
     while ((this.#offset < this.#span.length || this.#halted) && owner.mayDecode) {
       this.#halted = false;
@@ -69,9 +81,30 @@ export class Intake {
     }
     this.#decoding = false;
     if (this.#offset >= this.#span.length) {
+      this.#spend(before === owner.receiver ? before : null);
       this.#span = nothing;
       this.#offset = 0;
     }
+  }
+
+  /**
+   * Frees the memory of a body's large spans as soon as their receiver holds nothing of them: left to the collector, those
+   * of one fast upload pile up to V8's limit for external memory, some 64 MiB. A span that was not for one receiver alone
+   * is left to the collector, and so is all once the receiver has changed.
+   */
+  #spend(receiver: Receiver | null): void {
+    if (receiver === null) {
+      this.#spent = none;
+      return;
+    }
+    const { buffer, byteLength } = this.#span;
+    if (byteLength >= SPENT_BYTES_MIN && byteLength === buffer.byteLength && buffer instanceof ArrayBuffer) {
+      if (this.#spent === none) this.#spent = [];
+      this.#spent.push(buffer);
+    }
+    if (this.#spent.length === 0 || !receiver.bodyFlushed) return;
+    for (const memory of this.#spent) memory.transfer(0);
+    this.#spent = none;
   }
 
   /** Reads from the socket, or not: not while a span waits, nor when told to hold. True when reading starts again. */
