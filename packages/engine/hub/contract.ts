@@ -136,11 +136,22 @@ export type ToServer =
   /** No more answers will come. `expected` were asked; `missing` of them timed out or went away. */
   | { readonly type: "answered"; readonly emit: number; readonly expected: number; readonly missing: number }
   | { readonly type: "disconnect"; readonly socket: string; readonly reason: DisconnectReason }
-  /** The socket's rooms were changed by somebody other than its own server. */
-  | { readonly type: "rooms"; readonly socket: string; readonly joined: readonly string[]; readonly left: readonly string[] }
+  /** The socket's rooms were changed by another server, or by a selector that is not just the socket's id. */
+  | {
+      readonly type: "rooms";
+      readonly socket: string;
+      readonly joined: readonly string[];
+      readonly left: readonly string[];
+    }
   | { readonly type: "upgraded"; readonly connection: string; readonly transport: TransportName }
   /** Receipt of an emit: committed. `duplicate` when its key was known: offset and seq are the first one's. */
-  | { readonly type: "published"; readonly receipt: number; readonly offset: string; readonly seq: number; readonly duplicate: boolean }
+  | {
+      readonly type: "published";
+      readonly receipt: number;
+      readonly offset: string;
+      readonly seq: number;
+      readonly duplicate: boolean;
+    }
   /** The emit was not taken, for example because the store is full. Nothing was delivered. */
   | { readonly type: "unpublished"; readonly receipt: number; readonly code: PublishFault }
   | { readonly type: "found"; readonly request: number; readonly sockets: readonly FoundSocket[] };
@@ -200,10 +211,21 @@ export interface HubPort {
 
 /* ------------------------------------------------------------------ hub and store */
 
-/** One membership: the socket is in `room` for events after sequence `from`. */
+/**
+ * One membership: the socket is in `room` for events after sequence `from`, up to and with `until`. Memberships that have
+ * ended are kept for a while: an event that was under way to a client when it left the room is still its event.
+ *
+ * `from`, `until` and a record's `startSeq` may be `atCommit`, because the hub does not know the sequence while appends are
+ * pending. The store puts the stream's last sequence there, as of the record's commit, unless an earlier record of the
+ * session has the number already (a membership is known by its `id`).
+ */
 export interface Membership {
+  /** Unique within the session. */
+  readonly id: number;
   readonly room: string;
   readonly from: number;
+  /** Null while it lasts. */
+  readonly until: number | null;
 }
 
 /** What is needed to take up a client where it was: stored at CONNECT and whenever rooms or data change. */
@@ -216,6 +238,8 @@ export interface SessionRecord {
   readonly data: string;
   /** Events up to here were before the client's time. */
   readonly startSeq: number;
+  /** A client whose offset is lower cannot be taken up: memberships that ended before here are forgotten. */
+  readonly floor: number;
 }
 
 export interface NewEvent {
@@ -225,7 +249,7 @@ export interface NewEvent {
   readonly key: string | null;
 }
 
-export interface StoredEvent extends NewEvent {
+export interface StoredEvent extends Omit<NewEvent, "key"> {
   readonly seq: number;
   /** Milliseconds since the epoch, at commit. */
   readonly at: number;
@@ -251,9 +275,15 @@ export type Committed =
 export interface StreamStore {
   open(namespace: string, done: (state: StreamState) => void): void;
   append(namespace: string, event: NewEvent, done: (result: Committed) => void): void;
-  saveSession(record: SessionRecord, done: () => void): void;
+  /** `saved` is false when there was no room: the store has the record before this one, if any. */
+  saveSession(record: SessionRecord, done: (saved: boolean) => void): void;
   dropSession(pid: string): void;
   loadSession(pid: string, done: (record: SessionRecord | null) => void): void;
   /** Events after `after`, oldest first, at most `limit`; with the stream's state as of the read. */
-  read(namespace: string, after: number, limit: number, done: (events: StoredEvent[], state: StreamState) => void): void;
+  read(
+    namespace: string,
+    after: number,
+    limit: number,
+    done: (events: StoredEvent[], state: StreamState) => void,
+  ): void;
 }

@@ -1,0 +1,120 @@
+/**
+ * One client's line as the hub sees it: puts packets together, checks that each has its place, and says what they mean.
+ * Whatever has no place ends the connection, as in the reference; packets for a namespace that the server has just ended
+ * may have been under way, and are passed over.
+ */
+import type { Timer } from "@tideway/base";
+import { type Assembled, type Packet, PacketAssembly, PacketType } from "@tideway/wire/socketio";
+import type { Connection, DisconnectReason, Handshake, Line, Payload, TransportName } from "./contract.ts";
+import type { HubLimits } from "./limits.ts";
+import type { Outbox } from "./outbox.ts";
+import type { ClientLine, HubSocket } from "./socket.ts";
+
+export interface ConnectionEvents {
+  onConnect(connection: ClientConnection, namespace: string, auth: string): void;
+  onEvent(socket: HubSocket, payload: Payload, id: number | null): void;
+  onAnswer(socket: HubSocket, id: number, payload: Payload): void;
+  onLeave(socket: HubSocket): void;
+  onUpgraded(connection: ClientConnection, transport: TransportName): void;
+  /** The client did something that the protocol does not allow. */
+  onFault(connection: ClientConnection, reason: DisconnectReason, what: string): void;
+  onClosed(connection: ClientConnection, reason: DisconnectReason): void;
+}
+
+export class ClientConnection implements Connection, ClientLine {
+  readonly line: Line;
+  readonly handshake: Handshake;
+  readonly sockets = new Map<string, HubSocket>();
+  closedAlready = false;
+  /** Runs until the client is in a namespace. */
+  timer: Timer | null = null;
+  /** Namespaces that ended from the server's side: the client may not know yet. */
+  readonly #endedNamespaces = new Set<string>();
+  readonly #assembly: PacketAssembly;
+  readonly #limits: HubLimits;
+  readonly #outbox: Outbox;
+  readonly #events: ConnectionEvents;
+
+  constructor(line: Line, handshake: Handshake, limits: HubLimits, outbox: Outbox, events: ConnectionEvents) {
+    this.line = line;
+    this.handshake = handshake;
+    this.#limits = limits;
+    this.#outbox = outbox;
+    this.#events = events;
+    this.#assembly = new PacketAssembly({ attachmentsMax: limits.attachmentsMax, namespaceLengthMax: 512 });
+  }
+
+  text(data: string): void {
+    if (!this.closedAlready) this.#take(this.#assembly.text(data));
+  }
+
+  binary(data: Uint8Array): void {
+    if (!this.closedAlready) this.#take(this.#assembly.binary(data));
+  }
+
+  /** The server has ended the namespace: what is still under way for it is passed over. */
+  ended(namespace: string): void {
+    this.#endedNamespaces.add(namespace);
+    if (this.#endedNamespaces.size <= this.#limits.namespacesPerConnectionMax) return;
+    const oldest = this.#endedNamespaces.values().next().value;
+    if (oldest !== undefined) this.#endedNamespaces.delete(oldest);
+  }
+
+  upgraded(transport: TransportName): void {
+    if (this.closedAlready) return;
+    this.#outbox.enter();
+    this.#events.onUpgraded(this, transport);
+    this.#outbox.leave();
+  }
+
+  closed(reason: DisconnectReason): void {
+    if (this.closedAlready) return;
+    this.#outbox.enter();
+    this.#events.onClosed(this, reason);
+    this.#outbox.leave();
+  }
+
+  #take(assembled: Assembled): void {
+    this.#outbox.enter();
+    if (!assembled.ok) this.#events.onFault(this, "parse error", assembled.fault.code);
+    else if (assembled.packet !== null) this.#dispatch(assembled.packet, assembled.attachments);
+    this.#outbox.leave();
+  }
+
+  #dispatch(packet: Packet, attachments: readonly Uint8Array[]): void {
+    const { type, namespace, id, json } = packet;
+    const socket = this.sockets.get(namespace);
+    if (type === PacketType.connect) {
+      if (socket !== undefined) this.#misplaced("a second CONNECT");
+      else if (this.sockets.size >= this.#limits.namespacesPerConnectionMax) this.#misplaced("too many namespaces");
+      else {
+        this.#endedNamespaces.delete(namespace);
+        this.#events.onConnect(this, namespace, json);
+      }
+      return;
+    }
+    if (socket === undefined || !socket.isIn) {
+      if (socket !== undefined || !this.#endedNamespaces.has(namespace)) this.#misplaced("a packet before CONNECT");
+      return;
+    }
+    switch (type) {
+      case PacketType.event:
+      case PacketType.binaryEvent:
+        this.#events.onEvent(socket, { json, attachments }, id);
+        break;
+      case PacketType.ack:
+      case PacketType.binaryAck:
+        this.#events.onAnswer(socket, id ?? -1, { json, attachments });
+        break;
+      case PacketType.disconnect:
+        this.#events.onLeave(socket);
+        break;
+      default:
+        this.#misplaced("a packet that only servers send");
+    }
+  }
+
+  #misplaced(what: string): void {
+    this.#events.onFault(this, "forced server close", what);
+  }
+}

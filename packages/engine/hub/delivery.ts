@@ -1,0 +1,125 @@
+/**
+ * Emits on their way to clients. Plain ones are appended to the namespace's stream and fan out when they are committed;
+ * volatile ones, and those that want answers, are not stored, but keep their place in the order.
+ */
+import { appendOffset, encodeAck, encodeEvent } from "@tideway/wire/socketio";
+import type { Answers } from "./answers.ts";
+import type { Committed, Payload, PublishFault, ToHub } from "./contract.ts";
+import type { Namespace } from "./namespace.ts";
+import { encodeOffset } from "./offsets.ts";
+import { Packet, payloadWeight } from "./outgoing.ts";
+import type { Registry } from "./registry.ts";
+import type { ServerSeat } from "./seat.ts";
+import type { Sessions } from "./sessions.ts";
+
+type Emit = Extract<ToHub, { type: "emit" }>;
+
+export class Delivery {
+  readonly #registry: Registry;
+  readonly #sessions: Sessions;
+  readonly #answers: Answers;
+
+  constructor(registry: Registry, sessions: Sessions, answers: Answers) {
+    this.#registry = registry;
+    this.#sessions = sessions;
+    this.#answers = answers;
+  }
+
+  emit(seat: ServerSeat, emit: Emit): void {
+    const { limits, store } = this.#registry.surroundings;
+    this.#registry.counters.emits++;
+    const weight = payloadWeight(emit.payload);
+    const namespace = this.#registry.stream(emit.to.namespace);
+    if (weight > limits.emitBytesMax) {
+      this.#refuse(seat, emit, "TOO_LARGE");
+    } else if (namespace.pendingWeight + weight > limits.pendingBytesMax && namespace.pendingWeight > 0) {
+      this.#refuse(seat, emit, "STORE_FULL");
+    } else if (store !== null && !emit.volatile && emit.answers === null) {
+      this.#append(seat, namespace, emit, weight);
+    } else if (namespace.pipeline.idle) {
+      this.#sendUnstored(seat, namespace, emit);
+    } else {
+      namespace.pendingWeight += weight;
+      namespace.pipeline.run(() => {
+        namespace.pendingWeight -= weight;
+        this.#sendUnstored(seat, namespace, emit);
+      });
+    }
+  }
+
+  /** A server's answer to a client's event: behind what the server emitted before, and so behind its commit. */
+  reply(socketId: string, ack: number, payload: Payload): void {
+    const socket = this.#registry.sockets.get(socketId);
+    const id = socket?.acks?.get(ack);
+    if (socket === undefined || id === undefined) return;
+    socket.acks?.delete(ack);
+    const { json, attachments } = payload;
+    const packet = new Packet(encodeAck(socket.namespace, id, json, attachments.length), attachments);
+    this.#registry.namespace(socket.namespace).pipeline.run(() => socket.sink.send(packet));
+  }
+
+  #append(seat: ServerSeat, namespace: Namespace, emit: Emit, weight: number): void {
+    const { store } = this.#registry.surroundings;
+    const { rooms, except } = emit.to;
+    const { payload, key } = emit;
+    namespace.pendingWeight += weight;
+    namespace.pipeline.ask<Committed>(
+      (done) => {
+        this.#sessions.saveUnsaved(namespace);
+        store?.append(namespace.name, { rooms, except, payload, key }, done);
+      },
+      (committed) => {
+        namespace.pendingWeight -= weight;
+        this.#committed(seat, namespace, emit, committed);
+      },
+    );
+  }
+
+  #committed(seat: ServerSeat, namespace: Namespace, emit: Emit, committed: Committed): void {
+    if (!committed.ok) {
+      this.#refuse(seat, emit, committed.fault);
+      return;
+    }
+    const { seq, duplicate } = committed;
+    if (!duplicate) {
+      namespace.lastSeq = seq;
+      this.#fanOut(namespace, emit);
+    }
+    this.#receipt(seat, namespace, emit, seq, duplicate);
+  }
+
+  #sendUnstored(seat: ServerSeat, namespace: Namespace, emit: Emit): void {
+    if (emit.answers !== null) {
+      this.#answers.ask(namespace, seat, emit, emit.answers);
+    } else {
+      // Without a store the sequence counts this hub's plain emits, for receipts.
+      if (this.#registry.surroundings.store === null && !emit.volatile) namespace.lastSeq++;
+      this.#fanOut(namespace, emit);
+    }
+    this.#receipt(seat, namespace, emit, namespace.lastSeq, false);
+  }
+
+  #fanOut(namespace: Namespace, emit: Emit): void {
+    const { json, attachments } = emit.payload;
+    // Volatile ones get the offset too: the stock client takes any trailing string for one.
+    const text = this.#registry.surroundings.recovery ? appendOffset(json, namespace.offset) : json;
+    const packet = new Packet(encodeEvent(namespace.name, null, text, attachments.length), attachments, emit.volatile);
+    namespace.send(emit.to, packet);
+  }
+
+  #receipt(seat: ServerSeat, namespace: Namespace, emit: Emit, seq: number, duplicate: boolean): void {
+    const { receipt } = emit;
+    if (receipt === null) return;
+    const offset = encodeOffset(namespace.epoch, seq);
+    this.#registry.surroundings.outbox.push(seat.port, { type: "published", receipt, offset, seq, duplicate });
+  }
+
+  #refuse(seat: ServerSeat, emit: Emit, code: PublishFault): void {
+    const { outbox, logger } = this.#registry.surroundings;
+    this.#registry.counters.refusedEmits++;
+    const { receipt, answers, to } = emit;
+    if (receipt !== null) outbox.push(seat.port, { type: "unpublished", receipt, code });
+    else logger.error({ code, namespace: to.namespace, instance: seat.instance }, "hub: an emit was not taken");
+    if (answers !== null) outbox.push(seat.port, { type: "answered", emit: answers, expected: 0, missing: 0 });
+  }
+}

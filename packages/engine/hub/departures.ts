@@ -1,0 +1,77 @@
+/** How sockets and connections end: one place that takes them out of everything that knows them. */
+import { encodeDisconnect } from "@tideway/wire/socketio";
+import type { Answers } from "./answers.ts";
+import type { ClientConnection } from "./connection.ts";
+import type { DisconnectReason } from "./contract.ts";
+import { Packet } from "./outgoing.ts";
+import type { Registry } from "./registry.ts";
+import type { Seating } from "./seating.ts";
+import type { Sessions } from "./sessions.ts";
+import { type HubSocket, nowhere, SocketState } from "./socket.ts";
+
+/** After these the client does not want its session back, or must not have it. */
+const finalReasons: ReadonlySet<DisconnectReason> = new Set([
+  "client namespace disconnect",
+  "server namespace disconnect",
+  "parse error",
+]);
+
+export class Departures {
+  readonly #registry: Registry;
+  readonly #sessions: Sessions;
+  readonly #answers: Answers;
+  readonly #seating: Seating;
+
+  constructor(registry: Registry, sessions: Sessions, answers: Answers, seating: Seating) {
+    this.#registry = registry;
+    this.#sessions = sessions;
+    this.#answers = answers;
+    this.#seating = seating;
+  }
+
+  /** Ends one socket; its server is told. */
+  end(socket: HubSocket, reason: DisconnectReason): void {
+    if (socket.gone) return;
+    const { connection, id, pid } = socket;
+    const { sockets, sessions } = this.#registry;
+    if (connection.sockets.get(socket.namespace) === socket) connection.sockets.delete(socket.namespace);
+    if (sockets.get(id) === socket) sockets.delete(id);
+    if (sessions.get(pid) === socket) sessions.delete(pid);
+    const namespace = this.#registry.namespaces.get(socket.namespace);
+    namespace?.remove(socket);
+    this.#sessions.forget(socket);
+    if (finalReasons.has(reason)) this.#sessions.drop(socket);
+    this.#answers.left(socket);
+    const lingers = this.#seating.release(socket, reason);
+    socket.state = lingers ? SocketState.lingering : SocketState.ended;
+    socket.sink = nowhere;
+    socket.missed = null;
+    socket.acks = null;
+    if (namespace !== undefined) this.#registry.tidy(namespace);
+  }
+
+  /** Ends one socket from the server's side: the client is told, and the stock one does not come back by itself. */
+  dismiss(socket: HubSocket): void {
+    const connection = socket.connection as ClientConnection;
+    socket.sink.send(new Packet(encodeDisconnect(socket.namespace)));
+    connection.ended(socket.namespace);
+    this.end(socket, "server namespace disconnect");
+  }
+
+  /** The line is gone: all its sockets with it. */
+  lineGone(connection: ClientConnection, reason: DisconnectReason): void {
+    if (connection.closedAlready) return;
+    connection.closedAlready = true;
+    connection.timer?.cancel();
+    connection.timer = null;
+    this.#registry.connections.delete(connection);
+    for (const socket of [...connection.sockets.values()]) this.end(socket, reason);
+  }
+
+  /** Closes a line. The stock client reconnects. */
+  closeLine(connection: ClientConnection, reason: DisconnectReason): void {
+    if (connection.closedAlready) return;
+    this.lineGone(connection, reason);
+    connection.line.close(reason);
+  }
+}

@@ -1,0 +1,39 @@
+/** The hub's bounds, with their units; those that others share come from `base`. */
+import { limits } from "@tideway/base";
+
+export const hubLimits = Object.freeze({
+  /** Attachments of one packet, from clients. */
+  attachmentsMax: limits.attachmentsMax,
+  /** Namespaces that one connection may be in, or be waiting for, at once. */
+  namespacesPerConnectionMax: 64,
+  /** Bytes of client events that wait for a server during a handover, per socket; beyond it the connection is closed. */
+  handoverQueueBytesMax: limits.handoverQueueBytesMax,
+  /** Bytes of client events that one server has got and not yet handled; beyond it the sender's connection is closed. */
+  unhandledBytesMax: 64 * 1024 * 1024,
+  /** Bytes held back from one client until its CONNECT is answered; beyond it the connection is closed. */
+  holdBackBytesMax: limits.outQueueBytesMax / 2,
+  /** Bytes of one emit; a larger one is refused as TOO_LARGE. */
+  emitBytesMax: 16 * 1024 * 1024,
+  /** Bytes of a namespace's emits that wait for the store; beyond it emits are refused as STORE_FULL. */
+  pendingBytesMax: 64 * 1024 * 1024,
+  /** UTF-16 units of `socket.data` as JSON; a larger one is not kept. */
+  dataLengthMax: 64 * 1024,
+  /** Answers that the client of one socket waits for; beyond it the oldest is forgotten. */
+  acknowledgementsMax: 10_000,
+  /** Emits of one server that wait for clients' answers; beyond it the oldest is given up. */
+  answersMax: 10_000,
+  /** Bytes of missed events that a client is sent on recovery; beyond it the session is not recovered. */
+  recoveryBytesMax: limits.outQueueBytesMax / 2,
+  /** Events that one recovery looks at; beyond it the session is not recovered. */
+  recoveryEventsMax: 100_000,
+  /** Events that one recovery reads at a time. */
+  recoveryReadEvents: 1_000,
+  /** Memberships that have ended and are still remembered, per session. */
+  pastMembershipsMax: 32,
+  /** Units of a session's private id, as a client may send it. */
+  pidLengthMax: 64,
+  /** A living session's record is written again after this time, so that the store does not take it for old. */
+  sessionRefreshMs: limits.retentionMs / 4,
+});
+
+export type HubLimits = typeof hubLimits;

@@ -1,0 +1,190 @@
+/**
+ * Takes up a session where its client was. In this order, and each step for a reason:
+ *
+ * 1. A socket with the same private id that is thought alive is a ghost: its line is closed, quietly.
+ * 2. The session's record is loaded; from that moment the socket is in its rooms, and what is live is held back.
+ * 3. What came between the client's offset and that moment is read from the stream, and kept if it was the client's.
+ * 4. Only when nothing can be missing (epoch, retention, bounds) is the session taken up. Otherwise it is a new one.
+ *
+ * What was read goes out before CONNECT, what was held back after it (`arrivals.ts`).
+ */
+import { appendOffset, encodeEvent } from "@tideway/wire/socketio";
+import type { ClientConnection } from "./connection.ts";
+import type { Outgoing, SessionRecord, StoredEvent, StreamState } from "./contract.ts";
+import type { Departures } from "./departures.ts";
+import type { Namespace } from "./namespace.ts";
+import { decodeOffset, encodeOffset } from "./offsets.ts";
+import { Packet } from "./outgoing.ts";
+import type { Registry } from "./registry.ts";
+import type { Seating } from "./seating.ts";
+import { concerns, firstSeq, SessionMemory } from "./session.ts";
+import type { Sessions } from "./sessions.ts";
+import type { HubSocket, Sink } from "./socket.ts";
+
+/** The socket is in its rooms; this is what is still to be found out. */
+interface Gap {
+  readonly socket: HubSocket;
+  readonly namespace: Namespace;
+  readonly record: SessionRecord;
+  /** Events after this are still to be read. */
+  after: number;
+  /** Events after this are live. */
+  readonly until: number;
+  readonly missed: Outgoing[];
+  bytes: number;
+  looked: number;
+  readonly done: (recovered: boolean) => void;
+}
+
+export class Recovery {
+  readonly #registry: Registry;
+  readonly #sessions: Sessions;
+  readonly #departures: Departures;
+  readonly #seating: Seating;
+
+  constructor(registry: Registry, sessions: Sessions, departures: Departures, seating: Seating) {
+    this.#registry = registry;
+    this.#sessions = sessions;
+    this.#departures = departures;
+    this.#seating = seating;
+  }
+
+  /**
+   * Tries to take up the session `pid`. `holdBack` makes the place for what is live. `done` is called with false when
+   * the session must be a new one: the socket is then as it was before.
+   */
+  begin(
+    socket: HubSocket,
+    pid: string,
+    offset: unknown,
+    holdBack: (socket: HubSocket) => Sink,
+    done: (recovered: boolean) => void,
+  ): void {
+    const { outbox } = this.#registry.surroundings;
+    this.#evictGhost(pid, socket.namespace);
+    const claims = !this.#registry.sessions.has(pid);
+    if (claims) {
+      socket.pid = pid;
+      this.#registry.sessions.set(pid, socket);
+    }
+    this.#sessions.load(socket.namespace, pid, (record) => {
+      outbox.enter();
+      if (socket.gone) {
+        // Another attempt of the same client, or its end.
+      } else if (!claims || record === null) {
+        this.#fail(socket, null, done);
+      } else {
+        const namespace = this.#registry.stream(socket.namespace);
+        namespace.pipeline.run(() => {
+          if (!socket.gone) this.#subscribe(socket, namespace, record, offset, holdBack, done);
+        });
+      }
+      outbox.leave();
+    });
+  }
+
+  /** Knowing the private id is proof enough that it is the same client, and that the old line is dead. */
+  #evictGhost(pid: string, namespace: string): void {
+    const ghost = this.#registry.sessions.get(pid);
+    if (ghost === undefined || ghost.namespace !== namespace) return;
+    this.#registry.counters.ghosts++;
+    this.#departures.closeLine(ghost.connection as ClientConnection, "transport close");
+  }
+
+  #subscribe(
+    socket: HubSocket,
+    namespace: Namespace,
+    record: SessionRecord,
+    offset: unknown,
+    holdBack: (socket: HubSocket) => Sink,
+    done: (recovered: boolean) => void,
+  ): void {
+    const after = startOf(namespace, record, offset);
+    if (after === null || this.#registry.sockets.has(record.socket)) {
+      this.#fail(socket, record, done);
+      return;
+    }
+    socket.id = record.socket;
+    socket.data = record.data;
+    socket.session = new SessionMemory(0, this.#registry.surroundings.limits.pastMembershipsMax, record);
+    socket.sink = holdBack(socket);
+    this.#registry.sockets.set(socket.id, socket);
+    namespace.sockets.set(socket.id, socket);
+    namespace.members.add(socket);
+    for (const room of socket.session.rooms) namespace.join(socket, room);
+    const until = namespace.lastSeq;
+    this.#read({ socket, namespace, record, after, until, missed: [], bytes: 0, looked: 0, done });
+  }
+
+  #read(gap: Gap): void {
+    if (gap.after >= gap.until) {
+      this.#succeed(gap);
+      return;
+    }
+    const { limits, store, outbox } = this.#registry.surroundings;
+    const count = Math.min(limits.recoveryReadEvents, gap.until - gap.after);
+    store?.read(gap.namespace.name, gap.after, count, (events, state) => {
+      outbox.enter();
+      if (!gap.socket.gone) {
+        if (this.#take(gap, events, state)) this.#read(gap);
+        else this.#fail(gap.socket, gap.record, gap.done);
+      }
+      outbox.leave();
+    });
+  }
+
+  /** False when the gap cannot be filled. */
+  #take(gap: Gap, events: readonly StoredEvent[], state: StreamState): boolean {
+    const { limits } = this.#registry.surroundings;
+    if (state.epoch !== gap.namespace.epoch || events.length === 0) return false;
+    gap.looked += events.length;
+    if (gap.looked > limits.recoveryEventsMax) return false;
+    for (const event of events) {
+      if (event.seq > gap.until) return true;
+      // Dense: anything else means that retention has taken some of them.
+      if (event.seq !== gap.after + 1) return false;
+      gap.after = event.seq;
+      if (!concerns(gap.record, event)) continue;
+      const { json, attachments } = event.payload;
+      const withOffset = appendOffset(json, encodeOffset(state.epoch, event.seq));
+      const packet = new Packet(encodeEvent(gap.namespace.name, null, withOffset, attachments.length), attachments);
+      gap.missed.push(packet);
+      gap.bytes += packet.bytes;
+      if (gap.bytes > limits.recoveryBytesMax) return false;
+    }
+    return true;
+  }
+
+  #succeed(gap: Gap): void {
+    const { socket } = gap;
+    socket.recovered = true;
+    socket.missed = gap.missed;
+    this.#seating.adopt(socket);
+    this.#registry.counters.recovered++;
+    gap.done(true);
+  }
+
+  /** Undoes what was begun: the session becomes a new one. */
+  #fail(socket: HubSocket, record: SessionRecord | null, done: (recovered: boolean) => void): void {
+    const { sessions, sockets, namespaces, surroundings, counters } = this.#registry;
+    if (record !== null) this.#sessions.dropPid(record.pid);
+    if (sessions.get(socket.pid) === socket) sessions.delete(socket.pid);
+    if (sockets.get(socket.id) === socket) sockets.delete(socket.id);
+    namespaces.get(socket.namespace)?.remove(socket);
+    socket.pid = "";
+    socket.id = surroundings.random.id();
+    socket.data = "";
+    socket.session = null;
+    counters.unrecovered++;
+    done(false);
+  }
+}
+
+/** The sequence after which the client has to be served; null when that cannot be known, or not be done. */
+function startOf(namespace: Namespace, record: SessionRecord, offset: unknown): number | null {
+  const first = firstSeq(record);
+  if (offset === undefined || offset === null) return first < record.floor ? null : first;
+  const at = decodeOffset(offset);
+  if (at === null || at.epoch !== namespace.epoch || at.seq > namespace.lastSeq || at.seq < record.floor) return null;
+  return Math.max(at.seq, first);
+}
