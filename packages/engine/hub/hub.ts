@@ -36,11 +36,15 @@ import { Sessions } from "./sessions.ts";
 import type { HubSocket, Seat } from "./socket.ts";
 import { type HubStatus, statusOf } from "./status.ts";
 
+export type Durability = "none" | "memory" | "disk";
+
 export interface HubOptions {
   readonly clock: Clock;
   readonly random: Random;
   /** Null keeps nothing: events fan out at once, and no session can be taken up again. */
   readonly store: StreamStore | null;
+  /** What the store is, for status: "memory" for any store unless given. */
+  readonly durability?: Durability;
   /** Whether clients that come back get what they missed. With a store: yes, unless given; without one: never. */
   readonly recovery?: boolean;
   readonly limits?: Partial<HubLimits>;
@@ -52,6 +56,7 @@ export interface HubOptions {
 }
 
 export class Hub implements ConnectionEvents {
+  readonly #durability: Durability;
   readonly #registry: Registry;
   readonly #sessions: Sessions;
   readonly #answers: Answers;
@@ -76,6 +81,7 @@ export class Hub implements ConnectionEvents {
       logger,
       outbox: new Outbox(logger),
     });
+    this.#durability = options.durability ?? (store === null ? "none" : "memory");
     this.#registry = registry;
     this.#sessions = new Sessions(registry);
     this.#answers = new Answers(registry);
@@ -143,7 +149,7 @@ export class Hub implements ConnectionEvents {
   }
 
   status(): HubStatus {
-    return statusOf(this.#registry, this.#seating, this.#answers);
+    return statusOf(this.#registry, this.#seating, this.#answers, this.#durability);
   }
 
   /** Throws when what the hub knows contradicts itself. For tests, after each transition. */

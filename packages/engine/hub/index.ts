@@ -1,6 +1,6 @@
 /** Front door of `engine/hub`: connections, namespaces, rooms, sessions, delivery, acknowledgements and recovery. */
 export * from "./contract.ts";
-export { Hub, type HubOptions } from "./hub.ts";
+export { type Durability, Hub, type HubOptions } from "./hub.ts";
 export { type HubLimits, hubLimits } from "./limits.ts";
 export { MemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
 export { decodeOffset, encodeOffset } from "./offsets.ts";

@@ -5,6 +5,7 @@ import { SeatState } from "./seat.ts";
 import type { Seating } from "./seating.ts";
 
 export interface HubStatus {
+  readonly durability: string;
   readonly recovery: boolean;
   readonly connections: number;
   readonly transports: { readonly polling: number; readonly websocket: number };
@@ -37,11 +38,12 @@ export interface HubStatus {
   readonly counters: Readonly<HubCounters>;
 }
 
-export function statusOf(registry: Registry, seating: Seating, answers: Answers): HubStatus {
+export function statusOf(registry: Registry, seating: Seating, answers: Answers, durability: string): HubStatus {
   const transports = { polling: 0, websocket: 0 };
   for (const { line } of registry.connections) transports[line.transport]++;
   const namespaces = [...registry.namespaces.values()];
   return {
+    durability,
     recovery: registry.surroundings.recovery,
     connections: registry.connections.size,
     transports,
