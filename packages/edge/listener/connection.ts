@@ -128,7 +128,7 @@ export class Connection implements RequestSink, Line {
   /** Decodes as far as the exchanges allow, writes what is due, then reads on or pauses the socket. */
   #pump(): void {
     if (this.#intake.decoding) return;
-    this.#intake.decode(this);
+    this.#intake.decode(this, this.#exchange);
     const exchange = this.#exchange;
     if (exchange === null) {
       this.output.flush();
@@ -142,10 +142,6 @@ export class Connection implements RequestSink, Line {
       this.output.flush();
     }
     this.#steerReading();
-  }
-
-  get receiver(): HttpExchange | null {
-    return this.#exchange;
   }
 
   get mayDecode(): boolean {

@@ -12,7 +12,7 @@ const SPENT_BYTES_MIN = 16 * 1024;
 
 /** Whom the decoder tells of body bytes. */
 interface Receiver {
-  /** It holds nothing of what it was told. */
+  /** It holds nothing of what it was told. False also once it has parted from the connection: then nobody knows. */
   readonly bodyFlushed: boolean;
 }
 
@@ -27,6 +27,7 @@ export class Intake {
   #paused = false;
   /** Memory of decoded spans that their receiver may still hold. Bounded by back-pressure. */
   #spent: ArrayBuffer[] = none;
+  #spentBy: Receiver | null = null;
 
   constructor(socket: Socket, decoder: RequestDecoder) {
     this.#socket = socket;
@@ -72,8 +73,7 @@ export class Intake {
   }
 
   /** Decodes as long as something is left and `owner` allows it. */
-  decode(owner: { readonly mayDecode: boolean; readonly receiver: Receiver | null }): void {
-    const before = owner.receiver;
+  decode(owner: { readonly mayDecode: boolean }, receiver: Receiver | null): void {
     this.#decoding = true;
     while ((this.#offset < this.#span.length || this.#halted) && owner.mayDecode) {
       this.#halted = false;
@@ -81,7 +81,7 @@ export class Intake {
     }
     this.#decoding = false;
     if (this.#offset >= this.#span.length) {
-      this.#spend(before === owner.receiver ? before : null);
+      this.#spend(receiver);
       this.#span = nothing;
       this.#offset = 0;
     }
@@ -89,14 +89,15 @@ export class Intake {
 
   /**
    * Frees the memory of a body's large spans as soon as their receiver holds nothing of them: left to the collector, those
-   * of one fast upload pile up to V8's limit for external memory, some 64 MiB. A span that was not for one receiver alone
-   * is left to the collector, and so is all once the receiver has changed.
+   * of one fast upload pile up to V8's limit for external memory, some 64 MiB. What is left when the receiver changes is
+   * the collector's: the one before, who may hold it, is not asked any more.
    */
   #spend(receiver: Receiver | null): void {
-    if (receiver === null) {
+    if (receiver !== this.#spentBy) {
+      this.#spentBy = receiver;
       this.#spent = none;
-      return;
     }
+    if (receiver === null) return;
     const { buffer, byteLength } = this.#span;
     if (byteLength >= SPENT_BYTES_MIN && byteLength === buffer.byteLength && buffer instanceof ArrayBuffer) {
       if (this.#spent === none) this.#spent = [];

@@ -134,6 +134,36 @@ it("Expect: 100-continue, trailers and a chunked echo work with a stock client a
   assert.equal(response.trailers["x-sum"], "7");
 });
 
+it("bodies of many clients at once, slow and fast, come back byte for byte: no buffer is used again while it is held", async () => {
+  const origin = createServer((incoming, response) => incoming.pipe(response)).listen(0, "127.0.0.1");
+  await once(origin, "listening");
+  open.push(origin);
+  const { port, service } = await gateway([(origin.address() as { port: number }).port]);
+  const agent = new Agent({ keepAlive: true });
+  open.push({ close: () => agent.destroy() });
+  const bytes = 6 * 1024 * 1024;
+  const echo = async (client: number): Promise<void> => {
+    // Another pattern for each client, at no period of the buffers' size.
+    const body = Buffer.alloc(bytes);
+    for (let i = 0; i < bytes; i++) body[i] = (i * 31 + (i >> 11) * 7 + client * 13) & 255;
+    const headers = client % 2 === 0 ? { "content-length": bytes } : { "transfer-encoding": "chunked" };
+    const sent = request({ port, host: "127.0.0.1", agent, method: "PUT", headers });
+    const answered = once(sent, "response") as Promise<[IncomingMessage]>;
+    sent.end(body);
+    const [response] = await answered;
+    let at = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      assert.ok(body.subarray(at, at + chunk.length).equals(chunk), `client ${client} at ${at}`);
+      at += chunk.length;
+      for (let turns = client % 4; turns > 0; turns--) await new Promise(setImmediate);
+    }
+    assert.equal(at, bytes);
+  };
+  for (let round = 0; round < 2; round++)
+    await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map((client) => echo(client + round)));
+  assert.equal(service.status().instances[0]!.active, 0);
+});
+
 describe("an instance killed with -9 under load", () => {
   const program = `
     const server = require("node:http").createServer((q, r) => setTimeout(() => r.end("from " + process.pid), 2));
