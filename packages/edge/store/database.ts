@@ -148,10 +148,8 @@ export class StreamDatabase {
       if (batch.at - this.#sweptAt >= sweepEveryMs) this.#sweep(batch.at);
       this.#commit.run();
       return results;
-    } catch (error) {
-      this.#undo();
-      if (!isFull(error))
-        throw new StoreFailure(error instanceof Error ? error.message : String(error), { cause: error });
+    } catch (cause) {
+      if (!isFull(cause)) throw new StoreFailure(cause instanceof Error ? cause.message : String(cause), { cause });
       this.#undo();
       return this.#refuse(batch);
     }

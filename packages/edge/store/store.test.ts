@@ -110,7 +110,6 @@ test("what was appended is read back whole, after a sequence and up to a limit",
     rooms: ["lobby"],
     except: ["s1"],
     payload: { json: '["e",4]', attachments: [] },
-    key: null,
   });
   assert.equal(state.last, 5);
   assert.equal(state.oldest, 1);
@@ -138,9 +137,10 @@ test("sessions are kept, replaced and dropped", async (t) => {
     pid: "p",
     socket: "s",
     namespace: "/",
-    rooms: [{ room: "a", from: 3 }],
+    rooms: [{ id: 1, room: "a", from: 3, until: null }],
     data: '{"n":1}',
     startSeq: 2,
+    floor: 1,
   };
   store.saveSession(record, () => {});
   assert.deepEqual(await load("p"), record);
@@ -295,9 +295,13 @@ test("killed with -9 in the middle of commits, ten times: what was acknowledged 
   const random = new SeededRandom(7);
   let acknowledged = 0;
   for (let round = 0; round < 10; round++) {
-    const child = spawn(process.execPath, [fileURLToPath(new URL("./appender.testing.ts", import.meta.url)), directory], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const child = spawn(
+      process.execPath,
+      [fileURLToPath(new URL("./appender.testing.ts", import.meta.url)), directory],
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
     const target = acknowledged + 100 + Math.floor(random.fraction() * 2000);
     for await (const line of createInterface({ input: child.stdout })) {
       acknowledged = Math.max(acknowledged, Number(line));

@@ -35,10 +35,8 @@ export async function start(given: string | undefined, options: { check?: boolea
 function onSignals(system: System, log: Log, ended: (code: number) => void): () => void {
   let asked = false;
   const stop = (signal: NodeJS.Signals) => {
-    if (asked) {
-      system.kill();
-      process.exit(1);
-    }
+    // The applications' guard ends them when this process is gone.
+    if (asked) process.exit(1);
     asked = true;
     log.info({ signal }, "stopping: requests under way may finish; the same signal again stops at once");
     system.stop(drainMs).then(

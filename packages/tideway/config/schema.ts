@@ -54,7 +54,10 @@ export const serviceSchemas = {
   files: z.strictObject({
     files: z.string().min(1).describe("Folder to serve"),
     fallback: z.string().min(1).optional().describe("File for paths that name none: single-page applications"),
-    immutable: z.string().optional().describe("Path prefix, such as /assets/, below which files never change, for their names hold a hash"),
+    immutable: z
+      .string()
+      .optional()
+      .describe("Path prefix, such as /assets/, below which files never change, for their names hold a hash"),
   }),
   realtime: z.strictObject({
     realtime: z.strictObject({

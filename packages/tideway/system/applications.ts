@@ -5,7 +5,7 @@
 import type { Target } from "@tideway/base";
 import { type AppHost, createAppHost, type InstanceObserver } from "@tideway/edge/apphost";
 import { systemClock, systemRandom } from "@tideway/edge/clock";
-import { createProxy, type Proxy } from "@tideway/edge/proxy";
+import { createProxy, type ProxyTarget } from "@tideway/edge/proxy";
 import { Service } from "@tideway/edge/upstream";
 import { HealthState } from "@tideway/engine/balancing";
 import type { AnyService, Plan, ServiceOf } from "../config/index.ts";
@@ -15,7 +15,7 @@ import type { RealtimeService } from "./realtime.ts";
 
 interface Member {
   readonly service: Service;
-  readonly proxy: Proxy;
+  readonly proxy: ProxyTarget;
 }
 
 export class Applications {
@@ -95,7 +95,10 @@ export class Applications {
     const { waiting, instances } = member.service.status();
     const reports = instances.map(({ id, state, forMs, active, connections, latencyMs }) => {
       const process = processes.get(id);
-      const ofProcess = process === undefined ? {} : { restarts: process.restarts, ...(process.pid === null ? {} : { pid: process.pid }) };
+      const ofProcess =
+        process === undefined
+          ? {}
+          : { restarts: process.restarts, ...(process.pid === null ? {} : { pid: process.pid }) };
       return { id, state, forMs, active, connections, latencyMs, ...ofProcess };
     });
     return { waiting, instances: reports };

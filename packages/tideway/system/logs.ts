@@ -29,7 +29,13 @@ export function createLog(options: LogOptions): Log {
       })
     : destination({ fd: 2, sync: false, minLength: 4096, periodicFlush: 200 });
   const logger = pino(
-    { name: "tideway", level: options.level, timestamp: stdTimeFunctions.isoTime, base: { pid: process.pid } },
+    {
+      name: "tideway",
+      level: options.level,
+      formatters: { level: (label) => ({ level: label }) },
+      timestamp: stdTimeFunctions.isoTime,
+      base: { pid: process.pid },
+    },
     stream,
   );
   return {

@@ -70,7 +70,12 @@ export class RealtimeService {
       open: (line, handshake) => hub.open(line, handshake),
     });
     const path = socketPath(dataDirectory, `link-${name}`);
-    const link = await createLinkServer({ path, attach: (server) => hub.attach(server), clock: systemClock, logger: log });
+    const link = await createLinkServer({
+      path,
+      attach: (server) => hub.attach(server),
+      clock: systemClock,
+      logger: log,
+    });
     return new RealtimeService(name, options, { store, hub, transports, link });
   }
 

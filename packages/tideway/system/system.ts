@@ -223,7 +223,8 @@ export class System {
       ),
       services: this.#serviceReports(),
       realtime: [...this.#realtime.values()].map((realtime) => realtime.report()),
-      names: this.#nameServer === null || names === null ? null : this.#namesReport(this.#nameServer, names.zones.origins),
+      names:
+        this.#nameServer === null || names === null ? null : this.#namesReport(this.#nameServer, names.zones.origins),
     };
   }
 
