@@ -1,13 +1,11 @@
 /** `npm run bench -- proxy`: CPU per proxied GET of 100 bytes over 64 keep-alive connections, beside nginx and HAProxy. */
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { findProgram, requires } from "@tideway/scripts/requires";
 import { cpuOf } from "./measure/cpu.ts";
-import { onCore, Program, Script } from "./measure/processes.ts";
+import { Program, Script } from "./measure/processes.ts";
 import { table } from "./measure/table.ts";
 import { haproxyConfiguration } from "./peers/haproxy.ts";
 import { nginxConfiguration } from "./peers/nginx.ts";
@@ -16,7 +14,6 @@ const rounds = 3;
 const connections = 64;
 const warmUpSeconds = 1;
 const measureSeconds = 4;
-const run = promisify(execFile);
 
 interface Contender {
   readonly name: string;
@@ -53,11 +50,10 @@ async function startPeer(name: "nginx" | "haproxy", folder: string, origin: numb
 async function measure({ port, program }: Contender): Promise<readonly [number, number]> {
   const wrk = async (seconds: number): Promise<number> => {
     const args = ["-t1", `-c${connections}`, `-d${seconds}s`, `http://127.0.0.1:${port}/`];
-    const [command, ...rest] = onCore("load", [findProgram("wrk")!, ...args]);
-    const { stdout } = await run(command!, rest);
-    const bad = /Non-2xx.*|Socket errors.*/.exec(stdout);
+    const said = await new Program("load", [findProgram("wrk")!, ...args]).ended();
+    const bad = /Non-2xx.*|Socket errors.*/.exec(said);
     if (bad !== null) throw new Error(`${program.process.spawnargs.join(" ")}: ${bad[0]}`);
-    return Number(/(\d+) requests in/.exec(stdout)![1]);
+    return Number(/(\d+) requests in/.exec(said)![1]);
   };
   await wrk(warmUpSeconds);
   const before = { cpu: cpuOf(program.pid), at: performance.now() };
@@ -70,6 +66,7 @@ export async function proxy(): Promise<string> {
   const missing = requires("wrk");
   if (missing !== false) throw new Error(`The benchmark ${missing}.`);
   const folder = mkdtempSync(join(tmpdir(), "tideway-bench-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const { script: origin, ready } = await Script.start<{ port: number }>(
     "load",
     new URL("./servers/origin.ts", import.meta.url),
@@ -96,6 +93,5 @@ export async function proxy(): Promise<string> {
   } finally {
     for (const { program } of contenders) await program.stop();
     await origin.stop();
-    rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -16,16 +16,23 @@ const startLimitMs = 20_000;
 const stopLimitMs = 5_000;
 const running = new Set<ChildProcess>();
 
+// Asked, not killed: nginx's master must be able to end its worker.
 process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of running) child.kill("SIGTERM");
 });
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    setTimeout(() => process.exit(1), stopLimitMs).unref();
+    for (const child of running) child.once("close", () => running.size === 0 && process.exit(1)).kill("SIGTERM");
+    if (running.size === 0) process.exit(1);
+  });
+}
 
 /** False when the machine has one core or no taskset: then figures of load and server mix. */
 export const canPin = availableParallelism() > 1 && findProgram("taskset") !== null;
 
 /** The command that runs `command` on a core; `taskset` becomes the command, so the process id is the command's own. */
-export function onCore(core: Core, command: readonly string[]): string[] {
+function onCore(core: Core, command: readonly string[]): string[] {
   if (core === "any" || !canPin) return [...command];
   return [findProgram("taskset")!, "-c", core === "server" ? "0" : "1", ...command];
 }
@@ -65,6 +72,13 @@ export class Program {
       if (Date.now() > limit) throw new Error(`nothing accepts at port ${port} after ${startLimitMs} ms: ${this.said}`);
       await new Promise((done) => setTimeout(done, 20));
     }
+  }
+
+  /** Resolves when it has ended by itself, to what it said at its end. */
+  async ended(): Promise<string> {
+    const [code] = (await once(this.process, "close")) as [number | null];
+    if (code !== 0) throw new Error(`${this.process.spawnargs.join(" ")} ended with ${code}: ${this.said}`);
+    return this.said;
   }
 
   async stop(): Promise<void> {
