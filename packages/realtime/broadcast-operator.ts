@@ -24,12 +24,20 @@ import { callUser } from "./user-code.ts";
 export type Room = string;
 export type SocketId = string;
 
+interface OwnSocket {
+  readonly id: SocketId;
+  readonly rooms: ReadonlySet<Room>;
+  join(rooms: Room[]): unknown;
+  leave(room: Room): unknown;
+  disconnect(close: boolean): unknown;
+}
+
 /** What an operator needs of a namespace. */
 export interface Audience {
   readonly name: string;
   readonly session: HubSession;
   /** Those that this server holds. */
-  readonly sockets: ReadonlyMap<SocketId, { readonly id: SocketId; readonly rooms: ReadonlySet<Room> }>;
+  readonly sockets: ReadonlyMap<SocketId, OwnSocket>;
 }
 
 export interface BroadcastFlags {
@@ -168,19 +176,23 @@ export class BroadcastOperator<EmitEvents extends EventsMap = DefaultEventsMap, 
 
   /** All that match join the room, or rooms. */
   socketsJoin(room: Room | Room[]): void {
-    const to = this.#selector();
-    if (to !== null) this.#audience.session.tell({ type: "join", to, rooms: [room].flat() });
+    const rooms = [room].flat();
+    const others = this.#eachOwn((socket) => socket.join(rooms));
+    if (others !== null) this.#audience.session.tell({ type: "join", to: others, rooms });
   }
 
   socketsLeave(room: Room | Room[]): void {
-    const to = this.#selector();
-    if (to !== null) this.#audience.session.tell({ type: "leave", to, rooms: [room].flat() });
+    const rooms = [room].flat();
+    const others = this.#eachOwn((socket) => {
+      for (const left of rooms) socket.leave(left);
+    });
+    if (others !== null) this.#audience.session.tell({ type: "leave", to: others, rooms });
   }
 
   /** Ends all that match: their namespace, or with `close` their whole connection. */
   disconnectSockets(close = false): void {
-    const to = this.#selector();
-    if (to !== null) this.#audience.session.tell({ type: "close", to, connection: close });
+    const to = this.#eachOwn((socket) => socket.disconnect(close));
+    if (to !== null) this.#audience.session.tell(close ? { type: "expel", to } : { type: "close", to, connection: false });
   }
 
   #with(flags: BroadcastFlags): BroadcastOperator<EmitEvents, SocketData> {
@@ -191,12 +203,28 @@ export class BroadcastOperator<EmitEvents extends EventsMap = DefaultEventsMap, 
   #selector(): Selector | null {
     const namespace = this.#audience.name;
     if (this.#flags.local !== true) return { namespace, rooms: [...this.#rooms], except: [...this.#except] };
-    const ids: SocketId[] = [];
-    for (const socket of this.#audience.sockets.values()) {
-      const chosen = this.#rooms.size === 0 || !this.#rooms.isDisjointFrom(socket.rooms);
-      if (chosen && this.#except.isDisjointFrom(socket.rooms)) ids.push(socket.id);
-    }
-    return ids.length === 0 ? null : { namespace, rooms: ids, except: [] };
+    const rooms = this.#own().map((socket) => socket.id);
+    return rooms.length === 0 ? null : { namespace, rooms, except: [] };
+  }
+
+  #own(): OwnSocket[] {
+    return [...this.#audience.sockets.values()].filter(
+      ({ rooms }) =>
+        (this.#rooms.size === 0 || !this.#rooms.isDisjointFrom(rooms)) && this.#except.isDisjointFrom(rooms),
+    );
+  }
+
+  /**
+   * Does it to our own sockets at once, one by one, so that what they say of themselves is true when this returns. What
+   * is left for the hub to find: sockets of other servers, or null when there can be none.
+   */
+  #eachOwn(act: (socket: OwnSocket) => void): Selector | null {
+    const own = this.#own();
+    const ids = own.map((socket) => socket.id);
+    for (const socket of own) act(socket);
+    const onlyOwn = this.#rooms.size > 0 && [...this.#rooms].every((room) => ids.includes(room));
+    if (this.#flags.local === true || onlyOwn) return null;
+    return { namespace: this.#audience.name, rooms: [...this.#rooms], except: [...this.#except, ...ids] };
   }
 }
 

@@ -222,10 +222,11 @@ export class Socket<
     this.nsp.session.tell({ type: "leave", to: this.#self(), rooms: [room] });
   }
 
-  /** Ends this socket; with `close` the client's whole line, which lets the client reconnect. */
+  /** Ends this socket; with `close` the client's whole line and all its sockets. The stock client does not come back. */
   disconnect(close = false): this {
     if (!this.connected) return this;
-    this.nsp.session.tell({ type: "close", to: this.#self(), connection: close });
+    const to = this.#self();
+    this.nsp.session.tell(close ? { type: "expel", to } : { type: "close", to, connection: false });
     this._ended("server namespace disconnect");
     return this;
   }

@@ -192,7 +192,7 @@ function isTooLarge(message: ToHub, bytesMax: number): boolean {
 
 function outlivesHub(message: ToHub): boolean {
   if (message.type === "emit") return message.receipt === null && message.answers === null && !message.volatile;
-  return message.type === "join" || message.type === "leave" || message.type === "close";
+  return ["join", "leave", "close", "expel"].includes(message.type);
 }
 
 function socketPath(address: string): string {

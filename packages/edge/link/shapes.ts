@@ -127,6 +127,7 @@ export const toHubShapes = table<ToHub>({
   join: message({ to: selector, rooms: texts }),
   leave: message({ to: selector, rooms: texts }),
   close: message({ to: selector, connection: flag }),
+  expel: message({ to: selector }),
   find: message({ request: count, to: selector }),
   data: message({ socket: text, data: text }),
   done: message({ seq: count }),

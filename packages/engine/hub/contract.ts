@@ -186,6 +186,8 @@ export type ToHub =
   | { readonly type: "leave"; readonly to: Selector; readonly rooms: readonly string[] }
   /** Ends sockets: with `connection` their whole line, otherwise only the namespace (Socket.IO's DISCONNECT). */
   | { readonly type: "close"; readonly to: Selector; readonly connection: boolean }
+  /** Ends their whole lines, each socket of theirs told so by DISCONNECT: the stock client stays away. */
+  | { readonly type: "expel"; readonly to: Selector }
   | { readonly type: "find"; readonly request: number; readonly to: Selector }
   /** `socket.data` as JSON, kept for recovery and handover. */
   | { readonly type: "data"; readonly socket: string; readonly data: string }

@@ -259,6 +259,22 @@ test("a server's close of a connection ends all its sockets without DISCONNECT: 
   hub.assertInvariants();
 });
 
+test("an expelled client is told in each namespace before its line ends, and so stays away", () => {
+  const { hub, server } = plain();
+  const client = new FakeClient(hub).connect();
+  client.line.say("0/admin,{}");
+  client.line.take();
+  server.port.send({ type: "expel", to: { namespace: "/", rooms: [client.sid], except: [] } });
+  assert.deepEqual(client.line.take(), ["1", "1/admin,"]);
+  assert.equal(client.line.reason, "forced server close");
+  assert.deepEqual(
+    server.take("disconnect").map(({ reason }) => reason),
+    ["server namespace disconnect", "server namespace disconnect"],
+  );
+  assert.equal(hub.status().connections, 0);
+  hub.assertInvariants();
+});
+
 test("a new socket goes to the least loaded server", () => {
   const { hub, server } = plain();
   const other = new FakeServer(hub, "two");

@@ -185,6 +185,9 @@ export class Hub implements ConnectionEvents {
       case "close":
         this.#rooms.close(message.to, message.connection);
         break;
+      case "expel":
+        this.#rooms.expel(message.to);
+        break;
       case "find":
         this.#rooms.find(seat, message.request, message.to);
         break;

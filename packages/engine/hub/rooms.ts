@@ -59,6 +59,17 @@ export class Rooms {
     });
   }
 
+  expel(to: Selector): void {
+    const namespace = this.#registry.namespaces.get(to.namespace);
+    namespace?.pipeline.run(() => {
+      for (const { connection } of namespace.select(to)) {
+        const line = connection as ClientConnection;
+        for (const socket of [...line.sockets.values()]) this.#departures.dismiss(socket);
+        this.#departures.closeLine(line, "forced server close");
+      }
+    });
+  }
+
   find(seat: ServerSeat, request: number, to: Selector): void {
     const { outbox } = this.#registry.surroundings;
     const namespace = this.#registry.namespaces.get(to.namespace);
