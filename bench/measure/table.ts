@@ -11,14 +11,14 @@ export interface Row {
   readonly rounds: readonly (readonly number[])[];
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 /** The row's medians, column by column. */
-export function medians(row: Row): number[] {
+function medians(row: Row): number[] {
   return row.rounds[0]!.map((_, column) => median(row.rounds.map((round) => round[column]!)));
 }
 

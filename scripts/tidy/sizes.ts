@@ -6,8 +6,8 @@
 import { type Finding, isTest, type Repository } from "./repository.ts";
 import type { Source } from "./source.ts";
 
-export const fileLinesMax = 400;
-export const functionLinesMax = 70;
+const fileLinesMax = 400;
+const functionLinesMax = 70;
 
 /** File, or `file#function`, to lines. */
 export type Ratchet = Readonly<Record<string, number>>;
@@ -67,7 +67,7 @@ function measure(source: Source): Measured[] {
   ];
 }
 
-export interface FunctionSize {
+interface FunctionSize {
   readonly name: string;
   readonly line: number;
   readonly lines: number;
@@ -81,7 +81,7 @@ const assignment =
   /^(?:(?:export|const|let|static|private|readonly)\s+)*(#?[\w$.]+)\s*(?::.*?)?[=:]\s*(?:async\s*)?(?:function\b.*|.*=>\s*)\{$/;
 
 /** Functions and methods with a body of more than one line, with their lines from the head to the closing brace. */
-export function functionsOf(source: Source): FunctionSize[] {
+function functionsOf(source: Source): FunctionSize[] {
   const lines = source.code.split("\n");
   const found: FunctionSize[] = [];
   lines.forEach((line, index) => {
