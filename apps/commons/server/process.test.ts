@@ -21,7 +21,7 @@ async function freePort(): Promise<number> {
 }
 
 /** The whole program as a process, started by hand: it holds the timeline's sockets itself. */
-suite("the program", () => {
+suite("the program", { timeout: 30_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), "commons-process-"));
   let child: ChildProcess;
   let origin: string;
@@ -36,16 +36,19 @@ suite("the program", () => {
       env: { ...environment, PORT: String(port), COMMONS_DATA: folder },
       stdio: ["ignore", "pipe", "inherit"],
     });
+    let listening = false;
     for await (const line of createInterface({ input: child.stdout! })) {
-      if (JSON.parse(line).msg === "listening") break;
+      listening = JSON.parse(line).msg === "listening";
+      if (listening) break;
     }
+    assert.ok(listening, "the program ended before it listened");
     child.stdout!.resume();
   };
 
   before(start);
   after(async () => {
     reader?.close();
-    if (child.exitCode === null) {
+    if (child.exitCode === null && child.signalCode === null) {
       child.kill("SIGKILL");
       await once(child, "exit");
     }
@@ -60,7 +63,7 @@ suite("the program", () => {
       seen.push([event, args[0].id, args[0].version, args[0].body]);
       wake();
     });
-    await new Promise<void>((resolve) => reader.once("connect", resolve));
+    await new Promise<void>((resolve, reject) => reader.once("connect", resolve).once("connect_error", reject));
 
     const ada = new Visitor(origin, {});
     await ada.expect(201, "POST", "/api/accounts", { name: "ada", password: "correct horse" });
