@@ -187,8 +187,8 @@ test("a client's question is answered with its own packet id, once", () => {
   assert.deepEqual(binary?.payload.attachments, [new Uint8Array([1, 2])]);
   const payload = { json: '[{"_placeholder":true,"num":0}]', attachments: [new Uint8Array([9])] };
   server.port.send({ type: "reply", socket: client.sid, ack: binary!.ack!, payload });
-  assert.equal(client.line.sent[0]?.text, '61-18[{"_placeholder":true,"num":0}]');
-  assert.deepEqual(client.line.sent[0]?.attachments, [new Uint8Array([9])]);
+  assert.equal(client.line.sent.at(-1)?.text, '61-18[{"_placeholder":true,"num":0}]');
+  assert.deepEqual(client.line.sent.at(-1)?.attachments, [new Uint8Array([9])]);
 });
 
 test("answers are passed on one by one, and the end says who is missing: timed out or gone", () => {

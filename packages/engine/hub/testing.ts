@@ -40,6 +40,7 @@ export class FakeLine implements Line {
   readonly id: string;
   transport: TransportName;
   readonly sent: Outgoing[] = [];
+  #taken = 0;
   reason: DisconnectReason | null = null;
   connection: Connection | null = null;
 
@@ -62,7 +63,9 @@ export class FakeLine implements Line {
 
   /** What was sent since the last look. */
   take(): string[] {
-    return this.sent.splice(0).map((packet) => packet.text);
+    const texts = this.sent.slice(this.#taken).map((packet) => packet.text);
+    this.#taken = this.sent.length;
+    return texts;
   }
 }
 

@@ -1,0 +1,450 @@
+/** A client that comes back: what it gets, in which order, and when it is told that nothing is missing. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { MemoryStore } from "./memory-store.ts";
+import { FakeClient, FakeServer, type Scene, SlowStore, scene } from "./testing.ts";
+
+function recovering(options = {}, storeOptions = {}) {
+  const made: Scene = scene({ store: null });
+  const memory = new MemoryStore({ clock: made.clock, random: made.random, ...storeOptions });
+  const store = new SlowStore(memory);
+  store.quick = true;
+  const { hub } = scene({ store, clock: made.clock, random: made.random, ...options });
+  return { hub, clock: made.clock, random: made.random, store, memory, server: new FakeServer(hub) };
+}
+
+test("with recovery CONNECT holds a pid, and every plain event an offset, volatile ones too", () => {
+  const { hub, server } = recovering();
+  const client = new FakeClient(hub).connect();
+  assert.equal(typeof client.pid, "string");
+  client.line.take();
+  server.emit([], ["a", 1]);
+  server.emit([], ["v"], { volatile: true });
+  server.emit([], ["q"], { answers: 1 });
+  const [plain, volatile, question] = client.line.take();
+  const offset = /^2\["a",1,"([^"]+)"\]$/.exec(plain!)?.[1];
+  assert.ok(offset);
+  assert.equal(volatile, `2["v","${offset}"]`, "a volatile event carries the place behind the last stored one");
+  assert.match(question!, /^2\d+\["q"\]$/, "one that wants an answer carries none: its last argument is a function");
+});
+
+test("what was missed comes before CONNECT with the same sid and pid, what is live after it", () => {
+  const { hub, server } = recovering();
+  const client = new FakeClient(hub).connect();
+  const { sid, pid } = client;
+  server.join(sid, "room");
+  server.emit(["room"], ["seen"]);
+  client.drop();
+  server.emit(["room"], ["missed", 1]);
+  server.emit(["other"], ["not its own"]);
+  server.emit([], ["missed", 2]);
+  server.take("connect");
+  client.connect();
+  assert.deepEqual(
+    client.line.sent.map((packet) => packet.text.replace(/,"[^"]*"\]$/, "]").slice(0, 20)),
+    ['2["missed",1]', '2["missed",2]', `0{"sid":"${sid}","pid"`.slice(0, 20)],
+  );
+  assert.equal(client.recovered, true);
+  assert.deepEqual([client.sid, client.pid], [sid, pid]);
+  const [connect] = server.take("connect");
+  assert.equal(connect?.recovered, true);
+  assert.equal(connect?.handover, false);
+  assert.deepEqual(connect?.rooms, [sid, "room"]);
+  server.emit(["room"], ["live"]);
+  assert.deepEqual(client.read().events, ['["seen"]', '["missed",1]', '["missed",2]', '["live"]']);
+  hub.assertInvariants();
+});
+
+test("trap: a slow middleware during recovery neither loses nor doubles what comes meanwhile", () => {
+  const { hub, server } = recovering();
+  const client = new FakeClient(hub).connect();
+  client.drop();
+  server.emit([], ["missed"]);
+  server.accepts = false;
+  server.heard.length = 0;
+  client.connect();
+  server.emit([], ["meanwhile", 1]);
+  server.emit([], ["meanwhile", 2], { volatile: true });
+  assert.deepEqual(client.line.sent, []);
+  server.port.send({ type: "accept", socket: server.take("connect")[0]!.socket });
+  server.emit([], ["after"]);
+  client.read();
+  assert.equal(client.recovered, true);
+  assert.deepEqual(client.events, ['["missed"]', '["meanwhile",1]', '["meanwhile",2]', '["after"]']);
+  hub.assertInvariants();
+});
+
+test("trap: a client that has received nothing yet is recovered from where its session began", () => {
+  const { hub, server } = recovering();
+  server.emit([], ["before its time"]);
+  const client = new FakeClient(hub).connect();
+  assert.equal(client.offset, undefined);
+  client.vanish();
+  server.emit([], ["lost on the way"]);
+  client.drop();
+  client.connect();
+  assert.equal(client.recovered, true);
+  assert.deepEqual(client.events, ['["lost on the way"]']);
+});
+
+test("trap: a volatile event does not overwrite the offset with something else", () => {
+  const { hub, server } = recovering();
+  const client = new FakeClient(hub).connect();
+  server.emit([], ["one"]);
+  server.emit([], ["note", "a trailing string"], { volatile: true });
+  client.drop();
+  server.emit([], ["two"]);
+  client.connect();
+  assert.equal(client.recovered, true);
+  assert.deepEqual(client.events, ['["one"]', '["note","a trailing string"]', '["two"]']);
+});
+
+test("trap: a reconnect before the loss was noticed takes over from the ghost, whose line is closed quietly", () => {
+  const { hub, server } = recovering();
+  const client = new FakeClient(hub).connect();
+  const { sid } = client;
+  server.join(sid, "room");
+  client.read();
+  const old = client.line;
+  client.vanish();
+  server.emit(["room"], ["into the void"]);
+  server.heard.length = 0;
+  client.connect();
+  assert.equal(client.recovered, true);
+  assert.equal(client.sid, sid);
+  assert.deepEqual(client.events, ['["into the void"]']);
+  assert.equal(old.reason, "transport close");
+  assert.ok(!old.sent.some((packet) => packet.text.startsWith("1")), "no DISCONNECT");
+  assert.deepEqual(
+    server.heard.map((message) => message.type),
+    ["disconnect", "connect"],
+  );
+  old.connection?.closed("ping timeout");
+  server.emit(["room"], ["live"]);
+  assert.deepEqual(client.read().events, ['["into the void"]', '["live"]']);
+  assert.equal(hub.status().counters.ghosts, 1);
+  hub.assertInvariants();
+});
+
+test("trap: a second and a third recovery send nothing again", () => {
+  const { hub, server } = recovering();
+  const client = new FakeClient(hub).connect();
+  const expected: string[] = [];
+  for (let round = 1; round <= 3; round++) {
+    client.drop();
+    server.emit([], ["missed", round]);
+    client.connect();
+    assert.equal(client.recovered, true);
+    server.emit([], ["live", round]);
+    client.read();
+    expected.push(`["missed",${round}]`, `["live",${round}]`);
+  }
+  client.drop();
+  client.connect();
+  assert.deepEqual(client.events, expected);
+});
+
+test("two attempts with the same pid at once: the later one wins, the earlier line is closed", () => {
+  const { hub, server, store } = recovering();
+  const client = new FakeClient(hub).connect();
+  client.drop();
+  server.emit([], ["missed"]);
+  store.quick = false;
+  client.connect();
+  const first = client.line;
+  client.connect();
+  store.release();
+  store.release();
+  client.read();
+  assert.equal(first.reason, "transport close");
+  assert.deepEqual(first.sent, []);
+  assert.equal(client.recovered, true);
+  assert.deepEqual(client.events, ['["missed"]']);
+  hub.assertInvariants();
+});
+
+test("events before a join are not delivered on recovery, those between join and leave are", () => {
+  const { hub, server } = recovering();
+  const client = new FakeClient(hub).connect();
+  client.vanish();
+  server.emit(["room"], ["before"]);
+  server.join(client.sid, "room");
+  server.emit(["room"], ["inside"]);
+  server.leave(client.sid, "room");
+  server.emit(["room"], ["after"]);
+  server.join(client.sid, "room");
+  server.emit(["room"], ["inside again"]);
+  server.emit([], ["excepted"], { to: { namespace: "/", rooms: [], except: ["room"] } });
+  client.connect();
+  assert.equal(client.recovered, true);
+  assert.deepEqual(client.events, ['["inside"]', '["inside again"]']);
+});
+
+test("an event for a socket that had not been told it is in is found again after a loss", () => {
+  const { hub, server } = recovering();
+  server.emit([], ["long ago"]);
+  server.accepts = false;
+  const client = new FakeClient(hub).connect();
+  const socket = server.take("connect")[0]!.socket;
+  server.emit([socket], ["welcome"]);
+  server.emit([], ["not for it yet"]);
+  server.port.send({ type: "accept", socket });
+  client.read(1);
+  assert.equal(client.connected, true);
+  client.vanish();
+  server.accepts = true;
+  client.connect();
+  assert.equal(client.recovered, true);
+  assert.deepEqual(client.events, ['["welcome"]']);
+});
+
+test("memberships that are forgotten make an old offset unprovable, not wrong", () => {
+  const { hub, server } = recovering({ limits: { pastMembershipsMax: 2 } });
+  const client = new FakeClient(hub).connect();
+  server.emit([], ["seen"]);
+  client.read();
+  client.vanish();
+  for (const room of ["a", "b", "c", "d"]) {
+    server.join(client.sid, room);
+    server.emit([room], [room]);
+    server.leave(client.sid, room);
+  }
+  const { pid } = client;
+  client.connect();
+  assert.equal(client.recovered, false);
+  assert.notEqual(client.pid, pid);
+});
+
+for (const [what, spoil] of [
+  ["an offset of another stream", (client: FakeClient) => (client.offset = `other${client.offset}`)],
+  ["an offset from the future", (client: FakeClient) => (client.offset = client.offset?.replace(/\..*$/, ".zz"))],
+  ["an offset that is none", (client: FakeClient) => (client.offset = "just a string")],
+  ["a pid that nobody has", (client: FakeClient) => (client.pid = "nobody's")],
+  ["a pid that is too long", (client: FakeClient) => (client.pid = "x".repeat(10_000))],
+] as const) {
+  test(`${what} gives a new session, and the server is told so`, () => {
+    const { hub, server } = recovering();
+    const client = new FakeClient(hub).connect();
+    server.emit([], ["one"]);
+    client.drop();
+    server.emit([], ["two"]);
+    const { sid, pid } = client;
+    spoil(client);
+    server.heard.length = 0;
+    client.connect();
+    assert.equal(client.connected, true);
+    assert.equal(client.recovered, false);
+    assert.notEqual(client.sid, sid);
+    assert.notEqual(client.pid, pid);
+    assert.deepEqual(client.events, ['["one"]']);
+    assert.deepEqual(server.take("connect")[0]?.rooms, []);
+    server.emit([], ["three"]);
+    assert.deepEqual(client.read().events, ['["one"]', '["three"]']);
+    hub.assertInvariants();
+  });
+}
+
+test("what retention has taken cannot be proved: a new session", () => {
+  const { hub, server } = recovering({}, { retentionBytes: 500 });
+  const client = new FakeClient(hub).connect();
+  server.emit([], ["seen"]);
+  client.drop();
+  for (let i = 0; i < 20; i++) server.emit([], ["missed", i]);
+  client.connect();
+  assert.equal(client.recovered, false);
+  assert.deepEqual(client.events, ['["seen"]']);
+  hub.assertInvariants();
+});
+
+test("more missed than a line may hold gives a new session instead of an endless loop", () => {
+  const { hub, server } = recovering({ limits: { recoveryBytesMax: 1000 } });
+  const client = new FakeClient(hub).connect();
+  client.drop();
+  for (let i = 0; i < 20; i++) server.emit([], ["x".repeat(100)]);
+  client.connect();
+  assert.equal(client.recovered, false);
+  server.emit([], ["live"]);
+  assert.deepEqual(client.read().events, ['["live"]']);
+  hub.assertInvariants();
+});
+
+test("a long gap is read in pieces", () => {
+  const { hub, server } = recovering({ limits: { recoveryReadEvents: 3 } });
+  const client = new FakeClient(hub).connect();
+  client.drop();
+  for (let i = 0; i < 10; i++) server.emit([], ["e", i]);
+  client.connect();
+  assert.equal(client.recovered, true);
+  assert.equal(client.events.length, 10);
+});
+
+test("a session ends with the client's or the server's word, not with a lost line", () => {
+  for (const end of ["client", "server"] as const) {
+    const { hub, server } = recovering();
+    const client = new FakeClient(hub).connect();
+    if (end === "client") client.line.say("1");
+    else {
+      const to = { namespace: "/", rooms: [client.sid], except: [] };
+      server.port.send({ type: "close", to, connection: false });
+    }
+    client.drop();
+    client.connect();
+    assert.equal(client.recovered, false);
+  }
+});
+
+test("rooms and data survive the hub's end: another hub on the same store takes the client up", () => {
+  const first = recovering();
+  const client = new FakeClient(first.hub).connect();
+  first.server.join(client.sid, "a", "b");
+  first.server.leave(client.sid, "b");
+  first.server.port.send({ type: "data", socket: client.sid, data: '{"name":"ann"}' });
+  first.server.emit(["a"], ["one"]);
+  client.read();
+  first.server.emit(["a"], ["two"]);
+  const { hub } = scene({ store: first.memory, clock: first.clock, random: first.random });
+  const server = new FakeServer(hub, "new");
+  const back = new FakeClient(hub);
+  Object.assign(back, { pid: client.pid, offset: client.offset });
+  back.connect();
+  assert.equal(back.recovered, true);
+  assert.deepEqual(back.events, ['["two"]']);
+  const [connect] = server.take("connect");
+  assert.deepEqual([connect?.rooms, connect?.data], [[client.sid, "a"], '{"name":"ann"}']);
+  hub.assertInvariants();
+});
+
+test("with a slow disk CONNECT waits for its record, and what is emitted to the socket comes after it", () => {
+  const { hub, server, store } = recovering();
+  store.quick = false;
+  const client = new FakeClient(hub).connect();
+  const [connect] = server.take("connect");
+  server.emit([connect!.socket], ["v"], { volatile: true });
+  server.emit([connect!.socket], ["stored"]);
+  store.release(1);
+  assert.deepEqual(client.line.take(), [], "the stream is open, the record is not committed");
+  store.release(1);
+  const texts = client.line.take();
+  assert.match(texts[0]!, /^0\{"sid"/);
+  assert.match(texts[1]!, /^2\["v",/);
+  assert.equal(texts.length, 2);
+  store.release(1);
+  assert.match(client.line.take()[0]!, /^2\["stored",/);
+});
+
+test("with a slow disk everything leaves in the order in which it went in", () => {
+  const { hub, server, store } = recovering();
+  const client = new FakeClient(hub).connect();
+  const { sid } = client;
+  client.line.take();
+  store.quick = false;
+  client.line.say('20["ask"]');
+  const ack = server.take("event")[0]!.ack!;
+  server.emit([], ["e", 1]);
+  server.emit([], ["v"], { volatile: true });
+  server.emit(["room"], ["before the join"]);
+  server.join(sid, "room");
+  server.emit(["room"], ["e", 2]);
+  server.port.send({ type: "reply", socket: sid, ack, payload: { json: "[1]", attachments: [] } });
+  server.leave(sid, "room");
+  server.emit(["room"], ["after the leave"]);
+  server.port.send({ type: "find", request: 1, to: { namespace: "/", rooms: [], except: [] } });
+  server.port.send({ type: "close", to: { namespace: "/", rooms: [sid], except: [] }, connection: false });
+  assert.deepEqual(client.line.take(), []);
+  hub.assertInvariants();
+  store.release();
+  assert.deepEqual(
+    client.line.take().map((text) => text.replace(/,"[^"]*"\]$/, "]")),
+    ['2["e",1]', '2["v"]', '2["e",2]', "30[1]", "1"],
+  );
+  assert.deepEqual(server.take("found")[0]?.sockets[0]?.rooms, [sid]);
+  hub.assertInvariants();
+});
+
+test("with a slow disk the stored memberships are those that the events were delivered by", () => {
+  const { hub, server, store } = recovering();
+  const client = new FakeClient(hub).connect();
+  client.vanish();
+  store.quick = false;
+  server.emit(["room"], ["before"]);
+  server.join(client.sid, "room");
+  server.emit(["room"], ["inside"]);
+  server.join(client.sid, "other");
+  server.leave(client.sid, "room");
+  server.emit(["room"], ["after"]);
+  server.emit(["other"], ["other"]);
+  store.release();
+  store.quick = true;
+  client.connect();
+  assert.equal(client.recovered, true);
+  assert.deepEqual(client.events, ['["inside"]', '["other"]']);
+});
+
+test("with a slow disk a selector's change of rooms holds back what is emitted after it", () => {
+  const { hub, server, store } = recovering();
+  const client = new FakeClient(hub).connect();
+  client.vanish();
+  store.quick = false;
+  server.emit([], ["first"]);
+  server.port.send({ type: "join", to: { namespace: "/", rooms: [], except: [] }, rooms: ["all"] });
+  server.emit(["all"], ["second"]);
+  server.join(client.sid, "own");
+  server.emit(["own"], ["third"]);
+  assert.equal(store.waiting, 1, "only the first is with the store");
+  store.release();
+  store.release();
+  hub.assertInvariants();
+  store.quick = true;
+  client.connect();
+  assert.deepEqual(client.events, ['["first"]', '["second"]', '["third"]']);
+});
+
+test("a publish is answered after its commit, and a known key with the first one's place", () => {
+  const { hub, server, store } = recovering();
+  const client = new FakeClient(hub).connect();
+  store.quick = false;
+  server.emit([], ["one"], { receipt: 1, key: "k" });
+  server.emit([], ["one again"], { receipt: 2, key: "k" });
+  assert.deepEqual(server.take("published"), []);
+  store.release();
+  const [first, second] = server.take("published");
+  assert.equal(first?.duplicate, false);
+  assert.deepEqual([second?.duplicate, second?.seq, second?.offset], [true, first?.seq, first?.offset]);
+  assert.deepEqual(client.read().events, ['["one"]']);
+});
+
+test("a store without room refuses the emit, and the records it had no room for go before the next event", () => {
+  const { hub, server, memory } = recovering();
+  const client = new FakeClient(hub).connect();
+  server.emit([], ["warm"]);
+  client.read();
+  const { append, saveSession } = memory;
+  memory.append = (_namespace, _event, done) => done({ ok: false, fault: "STORE_FULL" });
+  memory.saveSession = (_record, done) => done(false);
+  server.heard.length = 0;
+  server.emit([], ["no room"], { receipt: 1 });
+  assert.deepEqual(server.take("unpublished"), [{ type: "unpublished", receipt: 1, code: "STORE_FULL" }]);
+  server.join(client.sid, "room");
+  const refused = new FakeClient(hub).connect();
+  assert.equal(refused.connected, true, "a client comes in all the same");
+  assert.equal(refused.pid, undefined, "but is not promised recovery");
+  client.vanish();
+  Object.assign(memory, { append, saveSession });
+  server.emit(["room"], ["room again"]);
+  client.connect();
+  assert.equal(client.recovered, true);
+  assert.deepEqual(client.events, ['["warm"]', '["room again"]']);
+  hub.assertInvariants();
+});
+
+test("a living session is written again before the store could take it for old", () => {
+  const { hub, clock, server } = recovering({}, { retentionMs: 24 * 3600_000 });
+  const client = new FakeClient(hub).connect();
+  for (let hour = 0; hour < 50; hour++) clock.advance(3600_000);
+  client.drop();
+  server.emit([], ["missed"]);
+  client.connect();
+  assert.equal(client.recovered, true);
+  hub.close();
+  assert.equal(clock.pendingCount, 0);
+});
