@@ -192,7 +192,8 @@ export class BroadcastOperator<EmitEvents extends EventsMap = DefaultEventsMap, 
   /** Ends all that match: their namespace, or with `close` their whole connection. */
   disconnectSockets(close = false): void {
     const to = this.#eachOwn((socket) => socket.disconnect(close));
-    if (to !== null) this.#audience.session.tell(close ? { type: "expel", to } : { type: "close", to, connection: false });
+    if (to !== null)
+      this.#audience.session.tell(close ? { type: "expel", to } : { type: "close", to, connection: false });
   }
 
   #with(flags: BroadcastFlags): BroadcastOperator<EmitEvents, SocketData> {

@@ -91,7 +91,8 @@ function openStore(
   logger: Logger,
 ): { store: StreamStore | null; closeStore(): Promise<void> } {
   const { connectionStateRecovery: recovery } = options;
-  const retentionMs = recovery === undefined ? limits.retentionMs : (recovery.maxDisconnectionDuration ?? recoveryMsDefault);
+  const retentionMs =
+    recovery === undefined ? limits.retentionMs : (recovery.maxDisconnectionDuration ?? recoveryMsDefault);
   if (durability === "memory") {
     const store = new MemoryStore({ clock: systemClock, random: systemRandom, retentionMs });
     return { store, async closeStore() {} };

@@ -241,9 +241,23 @@ test("publish resolves with the receipt, rejects with the hub's code, and with H
   const gone = assert.rejects(lost, { code: "HUB_LOST" });
   await link.close();
   await gone;
-  await assert.rejects(io.publish("later"), { code: "HUB_AWAY" });
-  await assert.rejects(io.fetchSockets(), { code: "HUB_AWAY" });
   await assert.rejects(io.volatile.publish("x"), TypeError);
+});
+
+test("questions asked while the hub is away are put to the next one, in their order among the emits", async () => {
+  await link.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  hub.heard.length = 0;
+  const answers = [io.publish("one"), io.emit("two"), io.fetchSockets()];
+  link = await createLinkServer({ path, attach: hub.attach, clock: systemClock, logger: silentLogger });
+  const { request } = await hub.until(() => hub.heardOf("find")[0]);
+  assert.deepEqual(
+    hub.heardOf("emit").map(({ payload }) => payload.json),
+    ['["one"]', '["two"]'],
+  );
+  hub.say({ type: "published", receipt: hub.heardOf("emit")[0]!.receipt!, offset: "o", seq: 1, duplicate: false });
+  hub.say({ type: "found", request, sockets: [] });
+  assert.deepEqual(await Promise.all(answers), [{ offset: "o", seq: 1, duplicate: false }, true, []]);
 });
 
 test("acknowledgements in flight end in an error when the hub dies, and so do the sockets", async () => {

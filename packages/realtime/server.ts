@@ -6,6 +6,7 @@ import { createServer, type Server as HttpServer } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { Logger } from "@tideway/base";
 import { silentLogger } from "@tideway/base";
+import { systemClock } from "@tideway/edge/clock";
 import { type Backend, joinHub } from "./backend.ts";
 import type { BroadcastOperator, ManyAnswers, RemoteSocket, Room, SocketId } from "./broadcast-operator.ts";
 import { Connection } from "./connection.ts";
@@ -74,16 +75,19 @@ export class Server<
     this.#options =
       attachTo === undefined && typeof server === "object" ? { ...(server as Partial<ServerOptions>) } : { ...options };
     this._logger = this.#options.logger ?? silentLogger;
-    this.#session = new HubSession({
-      onConnect: (message) => this.#onConnect(message),
-      onEvent: (socket, args, ack) => this.#held.get(socket)?._onEvent(args, ack),
-      onDisconnect: (socket, reason) => {
-        this.#resolving.delete(socket);
-        this.#held.get(socket)?._ended(reason);
+    this.#session = new HubSession(
+      {
+        onConnect: (message) => this.#onConnect(message),
+        onEvent: (socket, args, ack) => this.#held.get(socket)?._onEvent(args, ack),
+        onDisconnect: (socket, reason) => {
+          this.#resolving.delete(socket);
+          this.#held.get(socket)?._ended(reason);
+        },
+        onRooms: (socket, joined, left) => this.#held.get(socket)?._roomsChanged(joined, left),
+        onUpgraded: (connection, transport) => this.#connections.get(connection)?._upgraded(transport),
       },
-      onRooms: (socket, joined, left) => this.#held.get(socket)?._roomsChanged(joined, left),
-      onUpgraded: (connection, transport) => this.#connections.get(connection)?._upgraded(transport),
-    });
+      systemClock,
+    );
     this.sockets = new Namespace(this, this.#session, "/");
     this.#namespaces.set("/", this.sockets);
     if (attachTo !== undefined) this.attach(attachTo);

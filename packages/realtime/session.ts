@@ -5,6 +5,7 @@
  *
  * Nothing that waits here waits for ever in silence: when the hub is lost, all of it is told.
  */
+import type { Clock } from "@tideway/base";
 import type { Selector, ServerPort, ToHub, ToServer } from "@tideway/engine/hub";
 import { encodeArguments, parseArguments } from "@tideway/wire/socketio";
 
@@ -21,9 +22,8 @@ export const publishErrors = {
   STORE_FULL: "The store has no room for another event; try again later.",
   STORE_FAILED: "The store failed; nothing more is accepted until it is mended.",
   TOO_LARGE: "The event is too large.",
-  HUB_AWAY: "There is no hub to publish to now; nothing was sent.",
   HUB_LOST:
-    "The hub was lost before it answered: the event may or may not be published. With the same key, again is safe.",
+    "The hub went away, or did not come, before it answered: the event may or may not be published. With a key, again is safe.",
   CLOSED: "This server is closed.",
 } as const;
 export type PublishErrorCode = keyof typeof publishErrors;
@@ -72,8 +72,12 @@ export interface EmitFlags {
   readonly timeoutMs: number;
 }
 
+/** How long a question waits for a hub that is away. */
+const awayMs = 10_000;
+
 export class HubSession implements ServerPort {
   readonly #events: SessionEvents;
+  readonly #clock: Clock;
   #uplink: Uplink | null = null;
   /** What was said before there was a way to the hub: between `new Server()` and the end of its tick. */
   #early: ToHub[] = [];
@@ -82,8 +86,9 @@ export class HubSession implements ServerPort {
   readonly #receipts = new Map<number, { resolve: (published: Published) => void; reject: (error: Error) => void }>();
   readonly #requests = new Map<number, { resolve: (found: FoundSockets) => void; reject: (error: Error) => void }>();
 
-  constructor(events: SessionEvents) {
+  constructor(events: SessionEvents, clock: Clock) {
     this.#events = events;
+    this.#clock = clock;
   }
 
   /** Names the way to the hub. */
@@ -101,12 +106,7 @@ export class HubSession implements ServerPort {
   emit(to: Selector, args: readonly unknown[], flags: EmitFlags, collector: AnswerCollector | null): void {
     let answers: number | null = null;
     if (collector !== null) {
-      if (this.#away()) {
-        queueMicrotask(() => collector.onAnswered(1));
-        return;
-      }
-      answers = ++this.#numbers;
-      this.#collectors.set(answers, collector);
+      answers = this.#ask(this.#collectors, collector, () => collector.onAnswered(1));
     }
     const payload = encodeArguments(args);
     const { volatile, timeoutMs } = flags;
@@ -114,20 +114,16 @@ export class HubSession implements ServerPort {
   }
 
   publish(to: Selector, args: readonly unknown[], key: string | null): Promise<Published> {
-    if (this.#away()) return Promise.reject(new PublishError("HUB_AWAY"));
     const payload = encodeArguments(args);
     return new Promise((resolve, reject) => {
-      const receipt = ++this.#numbers;
-      this.#receipts.set(receipt, { resolve, reject });
+      const receipt = this.#ask(this.#receipts, { resolve, reject }, () => reject(new PublishError("HUB_LOST")));
       this.tell({ type: "emit", to, payload, volatile: false, answers: null, timeoutMs: 0, receipt, key });
     });
   }
 
   find(to: Selector): Promise<FoundSockets> {
-    if (this.#away()) return Promise.reject(new PublishError("HUB_AWAY"));
     return new Promise((resolve, reject) => {
-      const request = ++this.#numbers;
-      this.#requests.set(request, { resolve, reject });
+      const request = this.#ask(this.#requests, { resolve, reject }, () => reject(new PublishError("HUB_LOST")));
       this.tell({ type: "find", request, to });
     });
   }
@@ -143,8 +139,16 @@ export class HubSession implements ServerPort {
     for (const collector of collectors) collector.onAnswered(1);
   }
 
-  #away(): boolean {
-    return this.#uplink !== null && !this.#uplink.open;
+  /** Writes down who waits. Asked while the hub is away, it is given up after a time; otherwise the hub's end is its end. */
+  #ask<T>(waiting: Map<number, T>, who: T, giveUp: () => void): number {
+    const number = ++this.#numbers;
+    waiting.set(number, who);
+    if (this.#uplink?.open !== true) {
+      this.#clock.after(awayMs, () => {
+        if (this.#uplink?.open !== true && waiting.delete(number)) giveUp();
+      });
+    }
+    return number;
   }
 
   /** From the hub. */

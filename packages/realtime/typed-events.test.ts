@@ -1,7 +1,7 @@
 /** Typed events: what must compile does, and what must not is marked, so that the compiler is the one that tests. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type DefaultEventsMap, type RemoteSocket, Server, type Socket } from "./index.ts";
+import type { DefaultEventsMap, RemoteSocket, Server, Socket } from "./index.ts";
 
 interface ClientToServer {
   say: (text: string, done: (ok: boolean) => void) => void;

@@ -3,11 +3,11 @@
  * of messages while there is no hub; refuses to know rooms, sockets and events.
  *
  * While the hub is away:
- * - plain emits, and joins, leaves and closes by selector, wait (at most `bufferBytesMax`; beyond it they are dropped and
- *   counted in a log line) and go out first when it is back;
- * - everything else is dropped, for it names sockets that are no longer this server's, or a number that the caller must
- *   give up on: `onState("down")` tells it to. An emit with a receipt that was in flight may or may not be committed;
- *   sent again with the same key it is committed once.
+ * - emits, questions, and joins, leaves and closes by selector wait (at most `bufferBytesMax`; beyond it they are dropped
+ *   and counted in a log line) and go out first, in order, when it is back;
+ * - volatile emits, and what names sockets that are no longer this server's, are dropped;
+ * - whoever had asked for a receipt or an answer before the hub went away must give up: `onState("down")` tells it to. An
+ *   emit with a receipt that was in flight may or may not be committed; sent again with the same key it is committed once.
  *
  * `done` is this room's to send: after all messages of a frame were handed over, in the same outgoing batch as whatever
  * their handlers sent.
@@ -149,7 +149,8 @@ class LinkClient implements Link {
     else if (why === LineEnd.closed) logger.warn({ detail, retryMs }, "link: the hub is gone; looking for it");
     else logger.error({ why, detail, retryMs }, "link: the line to the hub was cut");
     if (wasOpen) {
-      for (const message of unsent) this.#keep(message);
+      // Who waits for an answer is told that there is none: then nothing must be sent on its behalf later.
+      for (const message of unsent) if (!isQuestion(message)) this.#keep(message);
       onState(LinkState.down);
     }
     this.#retry = clock.after(retryMs, () => this.#connect());
@@ -190,9 +191,14 @@ function isTooLarge(message: ToHub, bytesMax: number): boolean {
   return messageWeight(message) > bytesMax;
 }
 
+/** Whether somebody waits for the hub's word on it. */
+function isQuestion(message: ToHub): boolean {
+  return message.type === "find" || (message.type === "emit" && (message.receipt !== null || message.answers !== null));
+}
+
 function outlivesHub(message: ToHub): boolean {
-  if (message.type === "emit") return message.receipt === null && message.answers === null && !message.volatile;
-  return ["join", "leave", "close", "expel"].includes(message.type);
+  if (message.type === "emit") return !message.volatile;
+  return ["find", "join", "leave", "close", "expel"].includes(message.type);
 }
 
 function socketPath(address: string): string {

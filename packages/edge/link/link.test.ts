@@ -170,20 +170,20 @@ test("a stale file is removed, a living one and a plain file are not", async () 
   await second.close();
 });
 
-test("emits sent while there is no hub arrive first when there is one; what names a receipt does not", async () => {
+test("emits sent while there is no hub arrive first and in order when there is one; volatile ones do not", async () => {
   const path = freshPath();
   const side = joinHub(`unix:${path}`);
   side.link.send(emit("one"));
   side.link.send(emit("lost", { volatile: true }));
-  side.link.send(emit("given up", { receipt: 1, key: "k" }));
+  side.link.send(emit("asked", { receipt: 1, key: "k" }));
   side.link.send({ type: "done", seq: 4 });
   side.link.send(emit("two"));
   const hub = new RecordingHub();
   const server = await serverAt(path, hub);
   await side.until(() => side.states.at(-1) === "open");
   side.link.send(emit("three"));
-  await hub.until(() => (hub.seats[0]?.heard.length ?? 0) >= 4);
-  assert.deepEqual(emitted(hub.seats[0]!.heard), ["one", "two", "three"]);
+  await hub.until(() => (hub.seats[0]?.heard.length ?? 0) >= 5);
+  assert.deepEqual(emitted(hub.seats[0]!.heard), ["one", "asked", "two", "three"]);
   side.link.gone();
   await server.close();
 });
