@@ -267,12 +267,9 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
     const { text, count } = joinPayload(queue, this.#host.settings.messageBytesMax);
     this.#host.counters.packetsOut += count;
     for (const packet of queue.splice(0, count)) this.#queuedBytes -= packet.bytes;
-    if (this.#state === SessionState.closing && queue.length === 0) {
-      polling.answer(`${text}\x1e${PacketType.close}`);
-      this.#end(this.reason);
-    } else {
-      polling.answer(text);
-    }
+    // The end waits for the next poll: the stock client acts upon a close at once and upon packets a moment later, so that
+    // in one answer the close would swallow them.
+    polling.answer(text);
   }
 
   #enqueue(packet: Outgoing): void {
