@@ -257,7 +257,10 @@ export interface StoredEvent extends Omit<NewEvent, "key"> {
   readonly at: number;
 }
 
-/** Where a stream stands. The epoch is made when the stream is first created and never again. */
+/**
+ * Where a stream stands. The epoch is made when the stream is first created and never again; it is empty when there is no
+ * stream and no room to make one.
+ */
 export interface StreamState {
   readonly epoch: string;
   /** Sequence of the last committed event; 0 when there is none. */

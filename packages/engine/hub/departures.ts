@@ -42,8 +42,7 @@ export class Departures {
     this.#sessions.forget(socket);
     if (finalReasons.has(reason)) this.#sessions.drop(socket);
     this.#answers.left(socket);
-    const lingers = this.#seating.release(socket, reason);
-    socket.state = lingers ? SocketState.lingering : SocketState.ended;
+    if (!this.#seating.release(socket, reason)) socket.state = SocketState.ended;
     socket.sink = nowhere;
     socket.missed = null;
     socket.acks = null;

@@ -42,7 +42,8 @@ export class Namespace {
   }
 
   opened(state: StreamState): void {
-    this.phase = StreamPhase.open;
+    // A store without room cannot make a new stream: it is asked again the next time.
+    this.phase = state.epoch === "" ? StreamPhase.closed : StreamPhase.open;
     this.epoch = state.epoch;
     this.lastSeq = state.last;
   }

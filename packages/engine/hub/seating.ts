@@ -126,11 +126,13 @@ export class Seating {
   /** The socket ends. True when it lingers: its next server has events of its to handle, and is told then. */
   release(socket: HubSocket, reason: DisconnectReason): boolean {
     this.#leaveWave(socket);
-    const hasEvents = socket.events !== null && socket.state >= SocketState.orphaned;
-    if (hasEvents) {
+    if (socket.events !== null && (socket.state !== SocketState.accepted || socket.seat === null)) {
       this.#linger(socket, reason);
       return true;
     }
+    // Its server has taken it, and can have what waited for its CONNECT.
+    for (const event of socket.events ?? []) this.#give(socket, event);
+    socket.events = null;
     this.#unseat(socket, reason);
     return false;
   }
@@ -238,7 +240,9 @@ export class Seating {
 
   #linger(socket: HubSocket, reason: DisconnectReason): void {
     this.#lingering.set(socket.id, { socket, reason });
+    socket.state = SocketState.lingering;
     this.#startWave([socket]);
+    if (socket.seat === null && !this.unseated.has(socket)) this.place(socket);
   }
 
   #finishLingering(socket: HubSocket): void {
