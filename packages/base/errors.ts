@@ -152,9 +152,9 @@ export function renderError(code: AnswerErrorCode, accept: string, detail = "", 
 }
 
 function errorPage(status: number, message: string, hint: string, requestId: string): string {
-  const escape = (text: string) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+  const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${status}</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;padding:0 1.25rem;color:#1d2a33;background:#f6f8f9}
 h1{font-size:1.25rem}small{color:#5b6b75}@media(prefers-color-scheme:dark){body{color:#dfe7ec;background:#12191e}small{color:#8b9aa4}}</style>
-<h1>${status} · ${escape(message)}</h1><p>${escape(hint)}</p>${requestId === "" ? "" : `<small>Request ${escape(requestId)}</small>`}</html>`;
+<h1>${status} · ${escapeHtml(message)}</h1><p>${escapeHtml(hint)}</p>${requestId === "" ? "" : `<small>Request ${escapeHtml(requestId)}</small>`}</html>`;
 }
