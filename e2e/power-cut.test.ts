@@ -87,7 +87,9 @@ function family(pid: number): number[] {
 
 test("everything killed with -9 in the middle of posting: what was answered 201 is there, and each event arrives exactly once", async (t) => {
   const folder = temporaryFolder("power-cut");
-  t.after(() => folder.remove());
+  t.after(() => {
+    if (!process.env["KEEP"]) folder.remove();
+  });
   const configuration = commonsConfiguration(folder.path);
   let tideway = await RunningTideway.start(configuration);
   t.after(() => tideway.stop());
@@ -134,11 +136,12 @@ test("everything killed with -9 in the middle of posting: what was answered 201 
     [],
     "what was answered 201 is there",
   );
+  const lacking = () => listeners.map((l) => `${l.ledger.missing(kept).length} missing, ${l.recoveries.join(" ")}`);
   await until(
     "every post's event to reach every client",
     async () => listeners.every((l) => l.ledger.missing(kept).length === 0),
     20_000,
-  );
+  ).catch((error: unknown) => assert.fail(`${String(error)}; ${lacking().join("; ")}`));
   for (const listener of listeners) {
     assert.deepEqual(listener.ledger.repeated, []);
     assert.deepEqual(listener.ledger.missing(kept), []);
