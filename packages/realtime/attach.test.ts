@@ -9,9 +9,9 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import { type Socket as Client, io as connectClient } from "socket.io-client";
-import { type ClientOptions, connected, next, transports } from "./counterparts.ts";
 import { Server, type ServerOptions } from "./index.ts";
 import { outbox } from "./outbox.ts";
+import { type ClientOptions, connected, next, transports } from "./testing/counterparts.ts";
 
 async function open(
   options?: Partial<ServerOptions>,

@@ -14,8 +14,8 @@ import { createTransports, type Transports } from "@tideway/edge/transports";
 import { Hub, MemoryStore } from "@tideway/engine/hub";
 import { type Socket as Client, io as connectClient } from "socket.io-client";
 import { attachTo } from "./attach.ts";
-import { type ClientOptions, connected, next, transports } from "./counterparts.ts";
 import { Server } from "./index.ts";
+import { type ClientOptions, connected, next, transports } from "./testing/counterparts.ts";
 
 const directory = mkdtempSync(joinPath(tmpdir(), "tideway-cluster-"));
 after(() => rmSync(directory, { recursive: true, force: true }));

@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from "node:events";
 import type { ConnectMessage } from "./session.ts";
+import { callListeners } from "./user-code.ts";
 
 type TransportName = ConnectMessage["transport"];
 
@@ -37,7 +38,7 @@ export class Connection extends EventEmitter {
   /** @internal */
   _upgraded(transport: TransportName): void {
     this.#transport = { name: transport };
-    this.emit("upgrade", this.#transport);
+    callListeners(this, "upgrade", [this.#transport]);
   }
 
   /** @internal */
@@ -49,7 +50,7 @@ export class Connection extends EventEmitter {
   _release(reason: string): boolean {
     if (--this.#holders > 0) return false;
     this.readyState = "closed";
-    this.emit("close", reason);
+    callListeners(this, "close", [reason]);
     return true;
   }
 }

@@ -313,6 +313,18 @@ test("a namespace that a function is slow to allow does not take in a client tha
   assert.equal(io.of("/slow").sockets.size, 0);
 });
 
+test("a function that throws allows no namespace, and keeps nobody else waiting", async () => {
+  io.of(() => {
+    throw new Error("matcher");
+  });
+  const uncaught = takeUncaught();
+  hub.say(connect({ namespace: "/x" }));
+  hub.say(connect({ socket: "s2" }));
+  await hub.until(() => hub.heardOf("accept")[0]);
+  assert.equal(hub.heardOf("refuse")[0]?.message, "Invalid namespace");
+  assert.equal((await uncaught).message, "matcher");
+});
+
 test("local reaches the sockets of this server only, by their ids", async () => {
   hub.say(connect({ rooms: ["room"] }));
   hub.say(connect({ socket: "s2" }));

@@ -10,10 +10,11 @@ import { systemClock } from "@tideway/edge/clock";
 import { type Backend, joinHub } from "./backend.ts";
 import type { BroadcastOperator, ManyAnswers, RemoteSocket, Room, SocketId } from "./broadcast-operator.ts";
 import { Connection } from "./connection.ts";
-import { type ExtendedError, Namespace, type NamespaceReservedEventsMap } from "./namespace.ts";
+import type { ExtendedError, Namespace, NamespaceReservedEventsMap } from "./namespace.ts";
+import { NamespaceDirectory } from "./namespace-directory.ts";
 import type { ServerOptions } from "./options.ts";
 import { openOwnHub } from "./own-hub.ts";
-import { type NamespaceMatcher, ParentNamespace } from "./parent-namespace.ts";
+import type { NamespaceMatcher } from "./parent-namespace.ts";
 import { type ConnectMessage, HubSession, type Published } from "./session.ts";
 import type { DisconnectReason, Socket } from "./socket.ts";
 import {
@@ -30,7 +31,6 @@ import {
   type RemoveAcknowledgements,
   StrictEventEmitter,
 } from "./typed-events.ts";
-import { callListeners } from "./user-code.ts";
 
 export type AnyHttpServer = HttpServer | HttpsServer;
 
@@ -53,12 +53,7 @@ export class Server<
 
   readonly #options: Partial<ServerOptions>;
   readonly #session: HubSession;
-  readonly #namespaces = new Map<string, Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>();
-  readonly #parents: {
-    readonly matches: NamespaceMatcher;
-    readonly pattern: RegExp | null;
-    readonly namespace: ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
-  }[] = [];
+  readonly #directory: NamespaceDirectory<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
   /** Sockets that this server holds, in all namespaces. */
   readonly #held = new Map<SocketId, Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>();
   /** Sockets whose namespace is still being decided. */
@@ -88,8 +83,8 @@ export class Server<
       },
       systemClock,
     );
-    this.sockets = new Namespace(this, this.#session, "/");
-    this.#namespaces.set("/", this.sockets);
+    this.#directory = new NamespaceDirectory(this, this.#session, this.#options.cleanupEmptyChildNamespaces === true);
+    this.sockets = this.#directory.main;
     if (attachTo !== undefined) this.attach(attachTo);
     // Not at once: `new Server()` may be followed by `attach`, which asks for an own hub.
     else process.nextTick(() => this.#closed ?? this.#start(null));
@@ -143,7 +138,7 @@ export class Server<
     name: string | RegExp | NamespaceMatcher,
     listener?: (socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>) => void,
   ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    const namespace = typeof name === "string" ? this.#named(name) : this.#parent(name);
+    const namespace = typeof name === "string" ? this.#directory.named(name) : this.#directory.parent(name);
     if (listener !== undefined) namespace.on("connect", listener as Any);
     return namespace;
   }
@@ -241,33 +236,6 @@ export class Server<
     this.sockets.disconnectSockets(close);
   }
 
-  #named(given: string): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    const name = given.startsWith("/") ? given : `/${given}`;
-    const known = this.#namespaces.get(name);
-    if (known !== undefined) return known;
-    const parent = this.#parents.find((entry) => entry.pattern?.test(name))?.namespace;
-    return this.#add(parent === undefined ? new Namespace(this, this.#session, name) : parent._createChild(name));
-  }
-
-  #add(
-    namespace: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
-  ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    this.#namespaces.set(namespace.name, namespace);
-    callListeners(this.sockets, "new_namespace", [namespace]);
-    return namespace;
-  }
-
-  #parent(name: RegExp | NamespaceMatcher): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    const pattern = name instanceof RegExp ? name : null;
-    if (pattern?.global || pattern?.sticky) throw new Error("stateful regular expressions are not supported");
-    const matches: NamespaceMatcher =
-      name instanceof RegExp ? (given, _auth, next) => next(null, name.test(given)) : name;
-    const removesEmpty = this.#options.cleanupEmptyChildNamespaces === true;
-    const namespace = new ParentNamespace(this, this.#session, removesEmpty);
-    this.#parents.push({ matches, pattern, namespace });
-    return namespace;
-  }
-
   /** Chooses the hub, once: the edge's when a link is known and nothing is attached, otherwise an own one. */
   #start(attachment: Partial<ServerOptions> | null): Backend {
     if (this.#backend !== null) return this.#backend;
@@ -283,7 +251,7 @@ export class Server<
 
   #onConnect(message: ConnectMessage): void {
     this.#resolving.add(message.socket);
-    this.#resolveNamespace(message, (namespace) => {
+    this.#directory.resolve(message, (namespace) => {
       // Gone meanwhile, or decided twice.
       if (!this.#resolving.delete(message.socket)) return;
       if (namespace === null) {
@@ -294,32 +262,6 @@ export class Server<
       const socket = namespace._admit(this.#connection(message), message, skip);
       this.#held.set(socket.id, socket);
     });
-  }
-
-  #resolveNamespace(
-    message: ConnectMessage,
-    found: (namespace: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> | null) => void,
-  ): void {
-    const name = message.namespace;
-    const known = this.#namespaces.get(name);
-    if (known !== undefined) {
-      found(known);
-      return;
-    }
-    const auth = message.auth === "" ? {} : JSON.parse(message.auth);
-    const ask = (index: number) => {
-      const parent = this.#parents[index];
-      if (parent === undefined) {
-        found(null);
-        return;
-      }
-      parent.matches(name, auth, (error, success) => {
-        if (error !== null && error !== undefined) ask(index + 1);
-        else if (!success) ask(index + 1);
-        else found(this.#namespaces.get(name) ?? this.#add(parent.namespace._createChild(name)));
-      });
-    };
-    ask(0);
   }
 
   #connection(message: ConnectMessage): Connection {
@@ -369,7 +311,7 @@ export class Server<
 
   /** @internal */
   _removeNamespace(name: string): void {
-    this.#namespaces.delete(name);
+    this.#directory.remove(name);
   }
 }
 

@@ -6,9 +6,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { suite, test } from "node:test";
 import { Server as Reference, type Socket as ReferenceSocket } from "socket.io";
 import { type Socket as Client, io, type ManagerOptions, type SocketOptions } from "socket.io-client";
-import { Server } from "./index.ts";
+import { Server } from "../index.ts";
 
 export type { Client, Reference, ReferenceSocket };
 export type ClientOptions = Partial<ManagerOptions & SocketOptions>;
@@ -120,4 +121,31 @@ export async function heardUntil(client: Client, last: string): Promise<unknown[
   await next(client, last);
   client.offAny(listener);
   return heard;
+}
+
+export type Case = (stage: Stage) => Promise<void>;
+
+/** The reference keeps a timer of 30 s here, and with it this process. */
+const notOnReference = "a server that ends the line (polling)";
+
+/** Runs each case against both servers, on each transport. */
+export function runOnBoth(cases: Readonly<Record<string, Case>>): void {
+  for (const [server, make] of servers) {
+    suite(server, { concurrency: 4 }, () => {
+      for (const [transport, options] of transports) {
+        for (const [rule, run] of Object.entries(cases)) {
+          const name = `${rule} (${transport})`;
+          if (server === "socket.io" && name === notOnReference) continue;
+          test(name, { timeout: 10_000 }, async () => {
+            const stage = await Stage.open(make, options);
+            try {
+              await run(stage);
+            } finally {
+              await stage.close();
+            }
+          });
+        }
+      }
+    });
+  }
 }
