@@ -3,8 +3,9 @@
  * what nearly every event has.
  */
 
-export function packAttachments(attachments: readonly Uint8Array[]): Uint8Array | null {
+export function packAttachments(attachments: readonly Uint8Array[]): Uint8Array<ArrayBuffer> | null {
   if (attachments.length === 0) return null;
+  // Never from Buffer's pool: the memory is given away to the worker.
   const blob = Buffer.alloc(attachments.reduce((sum, part) => sum + 4 + part.length, 0));
   let at = 0;
   for (const part of attachments) {

@@ -9,14 +9,13 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import {
   type Committed,
-  type NewEvent,
   resolveRecord,
   type SessionRecord,
   type StoredEvent,
   type StreamState,
 } from "@tideway/engine/hub";
-import { packAttachments, unpackAttachments } from "./attachments.ts";
-import type { Batch, Operation, Result, WorkerOptions } from "./operations.ts";
+import { unpackAttachments } from "./attachments.ts";
+import type { AppendOperation, Batch, Operation, Result, WorkerOptions } from "./operations.ts";
 
 /** The disk did not take a write that had to be durable. */
 export class StoreFailure extends Error {
@@ -30,6 +29,7 @@ const sweepRowsMax = 2_000;
 const sweepEveryMs = 10_000;
 /** Sessions are small and dear to their clients: they are kept for a week after their last change at least. */
 const sessionMsMin = 7 * 24 * 60 * 60 * 1000;
+const busyTimeoutMs = 5_000;
 /** What an event takes on disk beside its own text. */
 const rowBytes = 48;
 
@@ -92,15 +92,18 @@ export class StreamDatabase {
   readonly #dropSession: StatementSync;
   readonly #loadSession: StatementSync;
   readonly #readEvents: StatementSync;
+  readonly #oldestEvents: StatementSync;
+  readonly #removeEvents: StatementSync;
 
   /** `makeEpoch` names a stream that is created: never the same twice. */
   constructor(options: WorkerOptions, makeEpoch: () => string) {
     this.#options = options;
     this.#makeEpoch = makeEpoch;
-    const db = new DatabaseSync(options.file);
+    // Somebody may look into the file with a shell, and hold it for a moment.
+    const db = new DatabaseSync(options.file, { timeout: busyTimeoutMs });
     this.#db = db;
     db.exec(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY",
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000; PRAGMA temp_store = MEMORY",
     );
     const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
     if (version === 0) db.exec(`BEGIN; ${schema} COMMIT;`);
@@ -125,6 +128,8 @@ export class StreamDatabase {
     this.#readEvents = db.prepare(
       "SELECT seq, at, rooms, except_rooms, json, attachments FROM events WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
     );
+    this.#oldestEvents = db.prepare("SELECT seq, at, bytes FROM events WHERE stream = ? ORDER BY seq");
+    this.#removeEvents = db.prepare("DELETE FROM events WHERE stream = ? AND seq < ?");
     this.#loadStreams();
   }
 
@@ -177,7 +182,7 @@ export class StreamDatabase {
   #apply(operation: Operation, at: number): Result {
     switch (operation.kind) {
       case "append":
-        return this.#append(this.#stream(operation.namespace), operation.event, at);
+        return this.#append(this.#stream(operation.namespace), operation, at);
       case "open":
         return stateOf(this.#stream(operation.namespace));
       case "save":
@@ -204,18 +209,15 @@ export class StreamDatabase {
     return stream;
   }
 
-  #append(stream: Stream, event: NewEvent, at: number): Committed {
-    if (event.key !== null) {
-      const earlier = this.#findKey.get(stream.id, event.key) as { seq: number; at: number } | undefined;
+  #append(stream: Stream, event: AppendOperation, at: number): Committed {
+    const { rooms, except, json, attachments, key } = event;
+    if (key !== null) {
+      const earlier = this.#findKey.get(stream.id, key) as { seq: number; at: number } | undefined;
       if (earlier !== undefined) return { ok: true, seq: earlier.seq, at: earlier.at, duplicate: true };
     }
-    const { rooms, except, payload, key } = event;
     const seq = stream.last + 1;
-    const attachments = packAttachments(payload.attachments);
-    const roomsText = JSON.stringify(rooms);
-    const exceptText = JSON.stringify(except);
-    const bytes = payload.json.length + roomsText.length + exceptText.length + (attachments?.length ?? 0) + rowBytes;
-    this.#insertEvent.run(stream.id, seq, at, roomsText, exceptText, payload.json, attachments, bytes);
+    const bytes = json.length + rooms.length + except.length + (attachments?.length ?? 0) + rowBytes;
+    this.#insertEvent.run(stream.id, seq, at, rooms, except, json, attachments, bytes);
     if (key !== null) this.#insertKey.run(stream.id, key, seq, at);
     stream.last = seq;
     stream.bytes += bytes;
@@ -259,27 +261,34 @@ export class StreamDatabase {
   /** Removes a bounded number of what is too old or too much. Runs inside a batch's transaction. */
   #sweep(at: number): void {
     this.#sweptAt = at;
-    const { retentionMs, retentionBytes } = this.#options;
+    let left = sweepRowsMax;
     for (const stream of this.#streams.values()) {
-      const rows = this.#db
-        .prepare("SELECT seq, at, bytes FROM events WHERE stream = ? ORDER BY seq LIMIT ?")
-        .all(stream.id, sweepRowsMax) as { seq: number; at: number; bytes: number }[];
-      let removed = 0;
-      for (const row of rows) {
-        if (row.at >= at - retentionMs && stream.bytes <= retentionBytes) break;
-        stream.bytes -= row.bytes;
-        stream.oldest = row.seq + 1;
-        removed++;
-      }
-      if (removed === 0) continue;
-      this.#db.prepare("DELETE FROM events WHERE stream = ? AND seq < ?").run(stream.id, stream.oldest);
-      stream.dirty = true;
-      this.#write(stream);
+      left -= this.#sweepStream(stream, at, left);
+      if (left > 0) continue;
       // There may be more: look again at the next batch.
-      if (removed === sweepRowsMax) this.#sweptAt = Number.NEGATIVE_INFINITY;
+      this.#sweptAt = Number.NEGATIVE_INFINITY;
+      break;
     }
+    const { retentionMs } = this.#options;
     this.#forget("keys", "stream, key", at - retentionMs);
     this.#forget("sessions", "pid", at - Math.max(retentionMs, sessionMsMin));
+  }
+
+  /** How many events it removed: at most `rowsMax`. Looks at one more than that and no others. */
+  #sweepStream(stream: Stream, at: number, rowsMax: number): number {
+    const { retentionMs, retentionBytes } = this.#options;
+    let removed = 0;
+    for (const row of this.#oldestEvents.iterate(stream.id) as Iterable<{ seq: number; at: number; bytes: number }>) {
+      if (removed === rowsMax || (row.at >= at - retentionMs && stream.bytes <= retentionBytes)) break;
+      stream.bytes -= row.bytes;
+      stream.oldest = row.seq + 1;
+      removed++;
+    }
+    if (removed === 0) return 0;
+    this.#removeEvents.run(stream.id, stream.oldest);
+    stream.dirty = true;
+    this.#write(stream);
+    return removed;
   }
 
   #forget(table: "keys" | "sessions", primary: string, before: number): void {

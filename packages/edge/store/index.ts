@@ -8,7 +8,14 @@ import { Worker } from "node:worker_threads";
 import { type Clock, type Logger, limits, OperatorError } from "@tideway/base";
 import type { Committed, SessionRecord, StoredEvent, StreamState, StreamStore } from "@tideway/engine/hub";
 import { lockDirectory } from "./lock.ts";
-import type { Batch, Operation, Result, WorkerMessage, WorkerOptions } from "./operations.ts";
+import {
+  appendOperation,
+  type Batch,
+  type Operation,
+  type Result,
+  type WorkerMessage,
+  type WorkerOptions,
+} from "./operations.ts";
 
 export { lockDirectory } from "./lock.ts";
 
@@ -53,9 +60,9 @@ export async function openStreamStore(options: StreamStoreOptions): Promise<Sqli
     retentionBytes: options.retentionBytes ?? retentionBytesDefault,
   };
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData });
-  const first = await new Promise<WorkerMessage>((done, failed) => {
+  const first = await new Promise<WorkerMessage>((done) => {
     worker.once("message", done);
-    worker.once("error", failed);
+    worker.once("error", (error) => done({ kind: "fatal", message: String(error) }));
   });
   if (first.kind !== "ready") {
     release();
@@ -101,7 +108,7 @@ class ThreadedStore implements SqliteStreamStore {
 
   append(namespace: string, event: Parameters<StreamStore["append"]>[1], done: (result: Committed) => void): void {
     if (this.#waiting.length >= queueMax) done({ ok: false, fault: "STORE_FULL" });
-    else this.#ask({ kind: "append", namespace, event }, done as (result: Result) => void);
+    else this.#ask(appendOperation(namespace, event), done as (result: Result) => void);
   }
 
   saveSession(record: SessionRecord, done: (saved: boolean) => void): void {
@@ -149,7 +156,7 @@ class ThreadedStore implements SqliteStreamStore {
     this.#waiting = asked === this.#waiting ? [] : this.#waiting.slice(batchMax);
     this.#running = asked;
     const batch: Batch = { operations: asked.map((one) => one.operation), at: Math.round(this.#options.clock.wall()) };
-    this.#worker.postMessage(batch);
+    this.#worker.postMessage(batch, batch.operations.flatMap(ownMemory));
   }
 
   #onMessage(message: WorkerMessage): void {
@@ -195,4 +202,9 @@ class ThreadedStore implements SqliteStreamStore {
     await this.#exited;
     this.#release();
   }
+}
+
+/** What the worker gets instead of a copy. */
+function ownMemory(operation: Operation): ArrayBuffer[] {
+  return operation.kind === "append" && operation.attachments !== null ? [operation.attachments.buffer] : [];
 }

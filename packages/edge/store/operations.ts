@@ -3,10 +3,37 @@
  * as structured cloning wants it.
  */
 import type { Committed, NewEvent, SessionRecord, StoredEvent, StreamState } from "@tideway/engine/hub";
+import { packAttachments } from "./attachments.ts";
+
+/** An event as its row will be. */
+export interface AppendOperation {
+  readonly kind: "append";
+  readonly namespace: string;
+  /** JSON texts. */
+  readonly rooms: string;
+  readonly except: string;
+  readonly json: string;
+  /** In a buffer of its own, so that it can be transferred: a clone would take along all that shares its memory. */
+  readonly attachments: Uint8Array<ArrayBuffer> | null;
+  readonly key: string | null;
+}
+
+export function appendOperation(namespace: string, event: NewEvent): AppendOperation {
+  const { rooms, except, payload, key } = event;
+  return {
+    kind: "append",
+    namespace,
+    rooms: JSON.stringify(rooms),
+    except: JSON.stringify(except),
+    json: payload.json,
+    attachments: packAttachments(payload.attachments),
+    key,
+  };
+}
 
 export type Operation =
   | { readonly kind: "open"; readonly namespace: string }
-  | { readonly kind: "append"; readonly namespace: string; readonly event: NewEvent }
+  | AppendOperation
   | { readonly kind: "save"; readonly record: SessionRecord }
   | { readonly kind: "drop"; readonly pid: string }
   | { readonly kind: "load"; readonly pid: string }

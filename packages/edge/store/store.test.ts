@@ -1,234 +1,48 @@
+/** What only the store on disk must do: restarts, locks, full and failing disks, kills. The rest is in `contract.test.ts`. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type Clock, OperatorError, silentLogger } from "@tideway/base";
+import { OperatorError, silentLogger } from "@tideway/base";
 import { SeededRandom } from "@tideway/base/testing";
-import {
-  atCommit,
-  type Committed,
-  type NewEvent,
-  type SessionRecord,
-  type StoredEvent,
-  type StreamState,
-} from "@tideway/engine/hub";
+import type { Committed, StoredEvent } from "@tideway/engine/hub";
 import fc from "fast-check";
 import { packAttachments, unpackAttachments } from "./attachments.ts";
 import { StoreFailure, StreamDatabase } from "./database.ts";
-import { lockDirectory, openStreamStore, type SqliteStreamStore } from "./index.ts";
+import { lockDirectory, openStreamStore } from "./index.ts";
+import { event, folderFor, openDisk, seqOf, TestClock } from "./opened.testing.ts";
+import { appendOperation } from "./operations.ts";
 
-/** Ticks end as the event loop's do; the date is the test's to set. */
-class TestClock implements Clock {
-  date = Date.UTC(2026, 0, 1);
-  now = () => performance.now();
-  wall = () => this.date;
-  after = (): never => assert.fail("the store needs no timer");
-  defer = (run: () => void) => void setImmediate(run);
-}
-
-function folderFor(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), "tideway-store-"));
-  t.after(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
-
-const event = (json: string, key: string | null = null, attachments: Uint8Array[] = []): NewEvent => {
-  return { rooms: ["lobby"], except: ["s1"], payload: { json, attachments }, key };
-};
-
-interface Opened {
-  readonly store: SqliteStreamStore;
-  readonly clock: TestClock;
-  readonly append: (namespace: string, event: NewEvent) => Promise<Committed>;
-  readonly read: (
-    namespace: string,
-    after: number,
-    limit?: number,
-  ) => Promise<{ events: StoredEvent[]; state: StreamState }>;
-  readonly state: (namespace: string) => Promise<StreamState>;
-  readonly load: (pid: string) => Promise<SessionRecord | null>;
-}
-
-async function open(
-  t: TestContext,
-  directory: string,
-  settings: { retentionMs?: number; retentionBytes?: number } = {},
-): Promise<Opened> {
-  const clock = new TestClock();
-  const onFatal = (error: Error) => assert.fail(error.message);
-  const store = await openStreamStore({ directory, clock, logger: silentLogger, onFatal, ...settings });
-  t.after(() => store.close());
-  return {
-    store,
-    clock,
-    append: (namespace, given) => new Promise((done) => store.append(namespace, given, done)),
-    read: (namespace, after, limit = 1000) => {
-      return new Promise((done) => store.read(namespace, after, limit, (events, state) => done({ events, state })));
-    },
-    state: (namespace) => new Promise((done) => store.open(namespace, done)),
-    load: (pid) => new Promise((done) => store.loadSession(pid, done)),
-  };
-}
-
-const seqOf = (result: Committed) => (result.ok ? result.seq : assert.fail(result.fault));
-
-test("sequences are dense for each namespace, and callbacks come in the order of the calls", async (t) => {
-  const { append, store } = await open(t, folderFor(t));
-  const trail: string[] = [];
-  const all = Array.from({ length: 50 }, (_, i) => {
-    const namespace = i % 2 === 0 ? "/" : "/chat";
-    return append(namespace, event(`[${i}]`)).then((result) => trail.push(`${namespace} ${seqOf(result)}`));
-  });
-  await Promise.all(all);
-  const expected = Array.from({ length: 50 }, (_, i) => `${i % 2 === 0 ? "/" : "/chat"} ${Math.floor(i / 2) + 1}`);
-  assert.deepEqual(trail, expected);
-  assert.ok(store.status().commits <= 2, "one tick is one transaction");
-});
-
-test("what was appended is read back whole, after a sequence and up to a limit", async (t) => {
-  const { append, read, clock } = await open(t, folderFor(t));
-  for (let i = 1; i <= 5; i++)
-    await append("/", event(`["e",${i}]`, null, i === 3 ? [Buffer.from([1, 2]), Buffer.alloc(0)] : []));
-  const { events, state } = await read("/", 2, 2);
-  assert.deepEqual(
-    events.map((e) => e.seq),
-    [3, 4],
-  );
-  assert.deepEqual(
-    events[0]!.payload.attachments.map((a) => [...a]),
-    [[1, 2], []],
-  );
-  assert.deepEqual(events[1], {
-    seq: 4,
-    at: clock.date,
-    rooms: ["lobby"],
-    except: ["s1"],
-    payload: { json: '["e",4]', attachments: [] },
-  });
-  assert.equal(state.last, 5);
-  assert.equal(state.oldest, 1);
-  assert.deepEqual((await read("/empty", 0)).events, []);
-});
-
-test("an idempotency key publishes once: the second answer is the first one's sequence", async (t) => {
-  const { append, read } = await open(t, folderFor(t));
-  const [first, second] = await Promise.all([append("/", event("[1]", "k")), append("/", event("[2]", "k"))]);
-  assert.deepEqual(
-    [first, second].map((r) => r.ok && [r.seq, r.duplicate]),
-    [
-      [1, false],
-      [1, true],
-    ],
-  );
-  assert.equal(seqOf(await append("/", event("[3]"))), 2);
-  assert.equal(seqOf(await append("/other", event("[4]", "k"))), 1);
-  assert.equal((await read("/", 0)).events.length, 2);
-});
-
-test("sessions are kept, replaced and dropped", async (t) => {
-  const { store, load } = await open(t, folderFor(t));
-  const record: SessionRecord = {
-    pid: "p",
-    socket: "s",
-    namespace: "/",
-    rooms: [{ id: 1, room: "a", from: 3, until: null }],
-    data: '{"n":1}',
-    startSeq: 2,
-    floor: 1,
-  };
-  store.saveSession(record, () => {});
-  assert.deepEqual(await load("p"), record);
-  store.saveSession({ ...record, rooms: [] }, () => {});
-  assert.deepEqual((await load("p"))?.rooms, []);
-  store.dropSession("p");
-  assert.equal(await load("p"), null);
-  assert.equal(await load("__proto__"), null);
-});
-
-test("a sequence that the hub did not know is the stream's last at the commit, and stays what it first was", async (t) => {
-  const { store, load, append } = await open(t, folderFor(t));
-  const record: SessionRecord = {
-    pid: "p",
-    socket: "s",
-    namespace: "/",
-    data: "",
-    startSeq: atCommit,
-    floor: 0,
-    rooms: [{ id: 1, room: "a", from: atCommit, until: null }],
-  };
-  await append("/", event("[1]"));
-  store.saveSession(record, () => {});
-  await append("/", event("[2]"));
-  const left = { id: 1, room: "a", from: atCommit, until: atCommit };
-  store.saveSession({ ...record, rooms: [left, { id: 2, room: "b", from: atCommit, until: null }] }, () => {});
-  await append("/", event("[3]"));
-  store.saveSession({ ...record, rooms: [left, { id: 2, room: "b", from: atCommit, until: null }] }, () => {});
-  const kept = await load("p");
-  assert.equal(kept?.startSeq, 1);
-  assert.deepEqual(kept?.rooms, [
-    { id: 1, room: "a", from: 1, until: 2 },
-    { id: 2, room: "b", from: 2, until: null },
-  ]);
+test("everything that is asked in one tick is one transaction", async (t) => {
+  const { ask, store } = await openDisk(t, folderFor(t));
+  await Promise.all(Array.from({ length: 50 }, (_, i) => ask.append("/", event(`[${i}]`))));
+  assert.ok(store.status().commits <= 2, `${store.status().commits} transactions`);
 });
 
 test("after a restart the epoch is the same, sequences go on, and keys and sessions are known", async (t) => {
   const directory = folderFor(t);
-  const before = await open(t, directory);
-  await before.append("/", event("[1]", "k"));
+  const before = await openDisk(t, directory);
+  await before.ask.append("/", event("[1]", "k"));
   before.store.saveSession(
     { pid: "p", socket: "s", namespace: "/", rooms: [], data: "", startSeq: 0, floor: 0 },
     () => {},
   );
-  const { epoch } = await before.state("/");
+  const { epoch } = await before.ask.state("/");
   await before.store.close();
-  const after = await open(t, directory);
-  assert.deepEqual(await after.state("/"), { epoch, last: 1, oldest: 1 });
-  assert.equal(seqOf(await after.append("/", event("[1]", "k"))), 1);
-  assert.equal(seqOf(await after.append("/", event("[2]"))), 2);
-  assert.equal((await after.load("p"))?.socket, "s");
-});
-
-test("two stores made anew never share an epoch", async (t) => {
-  const [a, b] = [await open(t, folderFor(t)), await open(t, folderFor(t))];
-  assert.notEqual((await a.state("/")).epoch, (await b.state("/")).epoch);
-});
-
-test("events older than the retention go, with their keys; the sequence does not start again", async (t) => {
-  const { append, read, clock } = await open(t, folderFor(t), { retentionMs: 60_000 });
-  await append("/", event("[1]", "k"));
-  clock.date += 61_000;
-  await append("/", event("[2]"));
-  await append("/", event("[3]"));
-  const { events, state } = await read("/", 0);
-  assert.deepEqual(
-    events.map((e) => e.seq),
-    [2, 3],
-  );
-  assert.equal(state.oldest, 2);
-  assert.equal(seqOf(await append("/", event("[4]", "k"))), 4, "an old key is forgotten");
-});
-
-test("a stream keeps at most its bytes: the oldest go first", async (t) => {
-  const { append, read, clock } = await open(t, folderFor(t), { retentionBytes: 10_000 });
-  const big = JSON.stringify(["x".repeat(1000)]);
-  for (let i = 0; i < 30; i++) await append("/", event(big));
-  clock.date += 11_000;
-  await append("/", event(big));
-  const { events, state } = await read("/", 0);
-  assert.ok(events.length < 11, `${events.length} events are kept`);
-  assert.equal(events.at(-1)!.seq, 31);
-  assert.equal(state.oldest, events[0]!.seq);
+  const after = await openDisk(t, directory);
+  assert.deepEqual(await after.ask.state("/"), { epoch, last: 1, oldest: 1 });
+  assert.equal(seqOf(await after.ask.append("/", event("[1]", "k"))), 1);
+  assert.equal(seqOf(await after.ask.append("/", event("[2]"))), 2);
+  assert.equal((await after.ask.load("p"))?.socket, "s");
 });
 
 test("a second process is refused, and told which option to change", async (t) => {
   const directory = folderFor(t);
-  const { store } = await open(t, directory);
+  const { store } = await openDisk(t, directory);
   const again = () => lockDirectory(directory);
   assert.throws(again, (error: unknown) => error instanceof OperatorError && error.code === "START_ALREADY_RUNNING");
   await store.close();
@@ -256,7 +70,7 @@ test("with a full disk appends are refused and reads go on; it heals when there 
   t.after(() => database.close());
   const run = (...operations: Parameters<StreamDatabase["run"]>[0]["operations"]) =>
     database.run({ operations, at: 1 });
-  const append = (json: string) => run({ kind: "append", namespace: "/", event: event(json) })[0] as Committed;
+  const append = (json: string) => run(appendOperation("/", event(json)))[0] as Committed;
   assert.equal(seqOf(append("[1]")), 1);
   database.limitPages(1);
   assert.deepEqual(append(JSON.stringify(["x".repeat(100_000)])), { ok: false, fault: "STORE_FULL" });
@@ -272,9 +86,38 @@ test("with a full disk appends are refused and reads go on; it heals when there 
 test("any other failed write ends the store: nothing is answered", (t) => {
   const file = join(folderFor(t), "streams.db");
   const database = new StreamDatabase({ file, retentionMs: 1e12, retentionBytes: 1e12 }, () => "epoch");
-  const batch = { operations: [{ kind: "append" as const, namespace: "/", event: event("[1]") }], at: 1 };
+  const batch = { operations: [appendOperation("/", event("[1]"))], at: 1 };
   database.close();
   assert.throws(() => database.run(batch), StoreFailure);
+});
+
+test("a store whose disk fails tells its owner once and answers nothing more", async (t) => {
+  const directory = folderFor(t);
+  const fatal: OperatorError[] = [];
+  const failed = Promise.withResolvers<void>();
+  const store = await openStreamStore({
+    directory,
+    clock: new TestClock(),
+    logger: silentLogger,
+    onFatal(error) {
+      fatal.push(error);
+      failed.resolve();
+    },
+  });
+  t.after(() => store.close());
+  const vandal = new DatabaseSync(join(directory, "streams.db"));
+  vandal.exec("DROP TABLE events");
+  vandal.close();
+  const answers: Committed[] = [];
+  store.append("/", event("[1]"), (answer) => answers.push(answer));
+  await failed.promise;
+  store.append("/", event("[2]"), (answer) => answers.push(answer));
+  await new Promise<void>((done) => setImmediate(done));
+  assert.deepEqual(answers, []);
+  assert.deepEqual(
+    fatal.map(({ code }) => code),
+    ["STORE_FAILED"],
+  );
 });
 
 test("attachments survive their packing", () => {
@@ -308,10 +151,10 @@ test("killed with -9 in the middle of commits, ten times: what was acknowledged 
       if (acknowledged >= target && !child.killed) child.kill("SIGKILL");
     }
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-    const { state, read, store } = await open(t, directory);
-    const { last } = await state("/");
+    const { ask, store } = await openDisk(t, directory);
+    const { last } = await ask.state("/");
     assert.ok(last >= acknowledged, `${acknowledged} was acknowledged, ${last} is the last`);
-    const { events } = await read("/", 0, 1_000_000);
+    const { events } = await ask.read("/", 0, 1_000_000);
     assert.ok(
       events.every((e, i) => e.seq === i + 1),
       "dense",

@@ -156,7 +156,11 @@ class World {
     const type = this.random.fraction() < 0.5 ? "join" : "leave";
     const port = this.pick(this.servers).port;
     let found: readonly { readonly id: string }[] = [];
-    const ask = this.hub.attach({ send: (message) => message.type === "found" && (found = message.sockets) });
+    const ask = this.hub.attach({
+      send(message) {
+        if (message.type === "found") found = message.sockets;
+      },
+    });
     const selector = { namespace: "/", rooms: [from], except: [] };
     ask.send({ type: "leaving" });
     ask.send({ type: "find", request: 1, to: selector });
