@@ -83,7 +83,10 @@ export class Delivery {
     const { seq, duplicate } = committed;
     if (!duplicate) {
       namespace.lastSeq = seq;
-      this.#fanOut(namespace, emit);
+      const packet = this.#fanOut(namespace, emit);
+      const { rooms, except } = emit.to;
+      const { recent, surroundings } = this.#registry;
+      if (surroundings.recovery) recent.keep(namespace.recent, { seq, rooms, except, packet });
     }
     this.#receipt(seat, namespace, emit, seq, duplicate);
   }
@@ -99,12 +102,13 @@ export class Delivery {
     this.#receipt(seat, namespace, emit, namespace.lastSeq, false);
   }
 
-  #fanOut(namespace: Namespace, emit: Emit): void {
+  #fanOut(namespace: Namespace, emit: Emit): Packet {
     const { json, attachments } = emit.payload;
     // Volatile ones get the offset too: the stock client takes any trailing string for one.
     const text = this.#registry.surroundings.recovery ? appendOffset(json, namespace.offset) : json;
     const packet = new Packet(encodeEvent(namespace.name, null, text, attachments.length), attachments, emit.volatile);
     namespace.send(emit.to, packet);
+    return packet;
   }
 
   #receipt(seat: ServerSeat, namespace: Namespace, emit: Emit, seq: number, duplicate: boolean): void {

@@ -24,6 +24,8 @@ export const hubLimits = Object.freeze({
   answersMax: 10_000,
   /** Bytes of missed events that a client is sent on recovery; beyond it the session is not recovered. */
   recoveryBytesMax: limits.outQueueBytesMax / 2,
+  /** Bytes of the last events of all streams that are kept at hand for clients that come back soon. */
+  recentBytesMax: 8 * 1024 * 1024,
   /** Events that one recovery looks at; beyond it the session is not recovered. */
   recoveryEventsMax: 100_000,
   /** Events that one recovery reads at a time. */
@@ -36,4 +38,4 @@ export const hubLimits = Object.freeze({
   sessionRefreshMs: limits.retentionMs / 4,
 });
 
-export type HubLimits = typeof hubLimits;
+export type HubLimits = { readonly [name in keyof typeof hubLimits]: number };

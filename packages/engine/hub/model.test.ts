@@ -11,6 +11,8 @@ import { Hub } from "./hub.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { FakeClient, payloadOf, SlowStore } from "./testing.ts";
 
+/** Little at hand, read in small pieces: so that recovery takes all its ways. */
+const limits = { recentBytesMax: 4_000, recoveryReadEvents: 3 };
 const roomNames = ["a", "b", "c"];
 
 /** What a session's client must have got, and why. */
@@ -93,6 +95,7 @@ class World {
       recovery: true,
       handoverMs: 1e6,
       connectTimeoutMs: 1e6,
+      limits,
     });
   }
 

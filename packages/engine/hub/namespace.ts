@@ -9,6 +9,8 @@ import type { Outgoing, Selector, SessionRecord, StreamState } from "./contract.
 import { encodeOffset } from "./offsets.ts";
 import type { Outbox } from "./outbox.ts";
 import { Pipeline } from "./pipeline.ts";
+import { Queue } from "./queue.ts";
+import type { RecentOfStream } from "./recent.ts";
 import type { HubSocket } from "./socket.ts";
 
 export const StreamPhase = {
@@ -30,6 +32,8 @@ export class Namespace {
   epoch = "";
   /** Sequence of the last event that took effect. */
   lastSeq = 0;
+  /** Its last events, up to `lastSeq`; empty unless sessions can be taken up. */
+  readonly recent: RecentOfStream = new Queue();
   /** Weight of emits that wait for the store. */
   pendingWeight = 0;
   /** Records of sessions that the store had no room for, by private id: written again before the next event is. */
@@ -162,6 +166,8 @@ export class Namespace {
       for (const room of socket.rooms ?? []) assert(this.rooms.get(room)?.has(socket) === true, `${room} knows ${id}`);
     }
     for (const socket of this.members) assert(this.sockets.get(socket.id) === socket, `${socket.id} is known`);
+    const { first, length } = this.recent;
+    if (first !== null) assert(first.seq + length - 1 === this.lastSeq, "the recent events are dense up to the last");
     if (this.pipeline.idle) assert(this.pendingWeight === 0, "nothing pends when the pipeline is idle");
   }
 }

@@ -15,6 +15,7 @@ import type { Departures } from "./departures.ts";
 import type { Namespace } from "./namespace.ts";
 import { decodeOffset, encodeOffset } from "./offsets.ts";
 import { Packet } from "./outgoing.ts";
+import { recentEvent } from "./recent.ts";
 import type { Registry } from "./registry.ts";
 import type { Seating } from "./seating.ts";
 import { concerns, firstSeq, SessionMemory } from "./session.ts";
@@ -35,6 +36,9 @@ interface Gap {
   looked: number;
   readonly done: (recovered: boolean) => void;
 }
+
+/** Where an event stands and whom it was for. */
+type Place = Pick<StoredEvent, "seq" | "rooms" | "except">;
 
 export class Recovery {
   readonly #registry: Registry;
@@ -117,42 +121,67 @@ export class Recovery {
   }
 
   #read(gap: Gap): void {
+    if (!this.#takeRecent(gap)) {
+      this.#fail(gap.socket, gap.record, gap.done);
+      return;
+    }
     if (gap.after >= gap.until) {
       this.#succeed(gap);
       return;
     }
     const { limits, store, outbox } = this.#registry.surroundings;
-    const count = Math.min(limits.recoveryReadEvents, gap.until - gap.after);
+    // Up to where it is at hand again.
+    const end = Math.min(gap.until, (gap.namespace.recent.first?.seq ?? Number.POSITIVE_INFINITY) - 1);
+    const count = Math.min(limits.recoveryReadEvents, end - gap.after);
     store?.read(gap.namespace.name, gap.after, count, (events, state) => {
       outbox.enter();
       if (!gap.socket.gone) {
-        if (this.#take(gap, events, state)) this.#read(gap);
+        if (this.#takeStored(gap, events, state)) this.#read(gap);
         else this.#fail(gap.socket, gap.record, gap.done);
       }
       outbox.leave();
     });
   }
 
+  /** Takes what is at hand. False when it is too much. */
+  #takeRecent(gap: Gap): boolean {
+    const { recent } = gap.namespace;
+    while (gap.after < gap.until) {
+      const event = recentEvent(recent, gap.after + 1);
+      if (event === null) return true;
+      if (!this.#takeOne(gap, event, () => event.packet)) return false;
+    }
+    return true;
+  }
+
   /** False when the gap cannot be filled. */
-  #take(gap: Gap, events: readonly StoredEvent[], state: StreamState): boolean {
-    const { limits } = this.#registry.surroundings;
-    if (state.epoch !== gap.namespace.epoch || events.length === 0) return false;
-    gap.looked += events.length;
-    if (gap.looked > limits.recoveryEventsMax) return false;
+  #takeStored(gap: Gap, events: readonly StoredEvent[], state: StreamState): boolean {
+    const { name, epoch } = gap.namespace;
+    if (state.epoch !== epoch || events.length === 0) return false;
     for (const event of events) {
       if (event.seq > gap.until) return true;
       // Dense: anything else means that retention has taken some of them.
       if (event.seq !== gap.after + 1) return false;
-      gap.after = event.seq;
-      if (!concerns(gap.record, event)) continue;
-      const { json, attachments } = event.payload;
-      const withOffset = appendOffset(json, encodeOffset(state.epoch, event.seq));
-      const packet = new Packet(encodeEvent(gap.namespace.name, null, withOffset, attachments.length), attachments);
-      gap.missed.push(packet);
-      gap.bytes += packet.bytes;
-      if (gap.bytes > limits.recoveryBytesMax) return false;
+      const encode = () => {
+        const { json, attachments } = event.payload;
+        const withOffset = appendOffset(json, encodeOffset(epoch, event.seq));
+        return new Packet(encodeEvent(name, null, withOffset, attachments.length), attachments);
+      };
+      if (!this.#takeOne(gap, event, encode)) return false;
     }
     return true;
+  }
+
+  /** The next event of the gap. False when that is one, or some bytes, too many. */
+  #takeOne(gap: Gap, event: Place, encode: () => Outgoing): boolean {
+    const { limits } = this.#registry.surroundings;
+    gap.after = event.seq;
+    if (++gap.looked > limits.recoveryEventsMax) return false;
+    if (!concerns(gap.record, event)) return true;
+    const packet = encode();
+    gap.missed.push(packet);
+    gap.bytes += packet.bytes;
+    return gap.bytes <= limits.recoveryBytesMax;
   }
 
   #succeed(gap: Gap): void {

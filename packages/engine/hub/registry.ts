@@ -5,6 +5,7 @@ import type { StreamState, StreamStore } from "./contract.ts";
 import type { HubLimits } from "./limits.ts";
 import { Namespace, StreamPhase } from "./namespace.ts";
 import type { Outbox } from "./outbox.ts";
+import { RecentEvents } from "./recent.ts";
 import type { ClientLine, HubSocket } from "./socket.ts";
 
 /** What has happened so far; only ever grows. */
@@ -58,10 +59,12 @@ export class Registry {
     handovers: 0,
     overflows: 0,
   };
+  readonly recent: RecentEvents;
   #numbers = 0;
 
   constructor(surroundings: HubSurroundings) {
     this.surroundings = surroundings;
+    this.recent = new RecentEvents(surroundings.limits.recentBytesMax);
   }
 
   /** A number that this hub has not given before. */

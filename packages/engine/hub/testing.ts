@@ -19,7 +19,7 @@ import type {
   TransportName,
 } from "./contract.ts";
 import { Hub, type HubOptions } from "./hub.ts";
-import { MemoryStore } from "./memory-store.ts";
+import { MemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
 
 export const handshake: Handshake = {
   headers: {},
@@ -254,7 +254,7 @@ export class SlowStore implements StreamStore {
     this.#inner.read(namespace, after, limit, (events, state) => this.#later(() => done(events, state)));
 }
 
-export interface Scene {
+interface Scene {
   readonly hub: Hub;
   readonly clock: FakeClock;
   readonly random: SeededRandom;
@@ -266,4 +266,14 @@ export function scene(options: Partial<HubOptions> = {}, seed = 1): Scene {
   const random = new SeededRandom(seed);
   const store = options.store === undefined ? new MemoryStore({ clock, random }) : options.store;
   return { hub: new Hub({ clock, random, ...options, store }), clock, random };
+}
+
+/** A hub that takes sessions up, on a store that is quick until told otherwise, with a server. */
+export function recovering(options: Partial<HubOptions> = {}, storeOptions: Partial<MemoryStoreOptions> = {}) {
+  const made = scene({ store: null });
+  const memory = new MemoryStore({ clock: made.clock, random: made.random, ...storeOptions });
+  const store = new SlowStore(memory);
+  store.quick = true;
+  const { hub } = scene({ store, clock: made.clock, random: made.random, ...options });
+  return { hub, clock: made.clock, random: made.random, store, memory, server: new FakeServer(hub) };
 }
