@@ -1,10 +1,12 @@
 /**
- * `tideway start`: runs a configuration until it is told to stop. Owns signals, the lines that a person sees when the
- * server is ready, and the promise that after a failed start nothing is left running.
+ * `tideway start`: runs a configuration until it is told to stop. Owns the lines that a person sees when the server
+ * is ready, what a signal does, and the promise that after a failed start nothing is left running.
  */
 import { relative } from "node:path";
+import { systemClock } from "@tideway/edge/clock";
 import { findConfiguration, loadPlan, type Plan } from "../config/index.ts";
 import { createLog, type Log, System, type SystemAddresses } from "../system/index.ts";
+import { onStopSignals } from "./signals.ts";
 
 /** From the first signal to the end: requests and streams under way may finish meanwhile. */
 const drainMs = 10_000;
@@ -18,7 +20,7 @@ export async function start(given: string | undefined, options: { check?: boolea
   const log = createLog({ level: plan.log.level, readable: process.stderr.isTTY });
   const ended = Promise.withResolvers<number>();
   const system = new System(plan, log, (error) => ended.reject(error));
-  const forget = onSignals(system, log, ended.resolve);
+  const forget = stopOnSignals(system, log, ended.resolve);
   try {
     const addresses = await Promise.race([system.start(), ended.promise]);
     if (typeof addresses === "number") return addresses;
@@ -31,28 +33,22 @@ export async function start(given: string | undefined, options: { check?: boolea
   }
 }
 
-/** The first SIGTERM or SIGINT drains, a second one exits at once. */
-function onSignals(system: System, log: Log, ended: (code: number) => void): () => void {
-  let asked = false;
-  const stop = (signal: NodeJS.Signals) => {
-    // The applications' guard ends them when this process is gone.
-    if (asked) process.exit(1);
-    asked = true;
-    log.info({ signal }, "stopping: requests under way may finish; the same signal again stops at once");
-    system.stop(drainMs).then(
-      () => ended(0),
-      (error: unknown) => {
-        log.error({ error: String(error) }, "stopping failed");
-        ended(1);
-      },
-    );
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
-  return () => {
-    process.off("SIGTERM", stop);
-    process.off("SIGINT", stop);
-  };
+/** The first request drains, a second one exits at once: then the applications' guard ends them. */
+function stopOnSignals(system: System, log: Log, ended: (code: number) => void): () => void {
+  return onStopSignals({
+    clock: systemClock,
+    onFirst: (signal) => {
+      log.info({ signal }, "stopping: requests under way may finish; Ctrl+C again stops at once");
+      system.stop(drainMs).then(
+        () => ended(0),
+        (error: unknown) => {
+          log.error({ error: String(error) }, "stopping failed");
+          ended(1);
+        },
+      );
+    },
+    onAgain: () => process.exit(1),
+  });
 }
 
 function banner(plan: Plan, addresses: SystemAddresses): string {
