@@ -62,11 +62,7 @@ export class Answers {
       socket.questions.add(question);
     }
     if (emit.timeoutMs > 0) {
-      question.timer = clock.after(emit.timeoutMs, () => {
-        outbox.enter();
-        this.#finish(question);
-        outbox.leave();
-      });
+      question.timer = clock.after(emit.timeoutMs, () => outbox.run(() => this.#finish(question)));
     }
     const { json, attachments } = emit.payload;
     const packet = new Packet(encodeEvent(namespace.name, id, json, attachments.length), attachments, emit.volatile);

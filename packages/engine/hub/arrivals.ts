@@ -177,18 +177,18 @@ export class Arrivals {
   #expire(connection: ClientConnection): void {
     const { clock, connectTimeoutMs, outbox } = this.#registry.surroundings;
     connection.timer = null;
-    outbox.enter();
     const sockets = [...connection.sockets.values()];
-    if (!sockets.some((socket) => socket.isIn)) {
-      this.#departures.closeLine(connection, "forced server close");
-    } else {
-      const waiting = sockets.filter((socket) => !socket.isIn);
-      for (const socket of waiting) {
+    outbox.run(() => {
+      if (!sockets.some((socket) => socket.isIn)) {
+        this.#departures.closeLine(connection, "forced server close");
+        return;
+      }
+      for (const socket of sockets) {
+        if (socket.isIn) continue;
         if (clock.now() - socket.since >= connectTimeoutMs) this.#turnAway(socket, "timeout", "");
         else this.watch(connection);
       }
-    }
-    outbox.leave();
+    });
   }
 }
 

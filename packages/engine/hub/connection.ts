@@ -41,7 +41,8 @@ export class ClientConnection implements Connection, ClientLine {
     this.#limits = limits;
     this.#outbox = outbox;
     this.#events = events;
-    this.#assembly = new PacketAssembly({ attachmentsMax: limits.attachmentsMax, namespaceLengthMax: 512 });
+    const { attachmentsMax, namespaceLengthMax } = limits;
+    this.#assembly = new PacketAssembly({ attachmentsMax, namespaceLengthMax });
   }
 
   text(data: string): void {
@@ -62,23 +63,22 @@ export class ClientConnection implements Connection, ClientLine {
 
   upgraded(transport: TransportName): void {
     if (this.closedAlready) return;
-    this.#outbox.enter();
-    this.#events.onUpgraded(this, transport);
-    this.#outbox.leave();
+    this.#outbox.run(() => this.#events.onUpgraded(this, transport));
   }
 
   closed(reason: DisconnectReason): void {
     if (this.closedAlready) return;
-    this.#outbox.enter();
-    this.#events.onClosed(this, reason);
-    this.#outbox.leave();
+    this.#outbox.run(() => this.#events.onClosed(this, reason));
   }
 
   #take(assembled: Assembled): void {
     this.#outbox.enter();
-    if (!assembled.ok) this.#events.onFault(this, "parse error", assembled.fault.code);
-    else if (assembled.packet !== null) this.#dispatch(assembled.packet, assembled.attachments);
-    this.#outbox.leave();
+    try {
+      if (!assembled.ok) this.#events.onFault(this, "parse error", assembled.fault.code);
+      else if (assembled.packet !== null) this.#dispatch(assembled.packet, assembled.attachments);
+    } finally {
+      this.#outbox.leave();
+    }
   }
 
   #dispatch(packet: Packet, attachments: readonly Uint8Array[]): void {

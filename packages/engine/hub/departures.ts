@@ -38,7 +38,10 @@ export class Departures {
     if (sockets.get(id) === socket) sockets.delete(id);
     if (sessions.get(pid) === socket) sessions.delete(pid);
     const namespace = this.#registry.namespaces.get(socket.namespace);
+    const rooms = socket.rooms === null ? null : new Set(socket.rooms);
     namespace?.remove(socket);
+    // Its server, should it linger, is told where it was.
+    socket.rooms = rooms;
     this.#sessions.forget(socket);
     if (finalReasons.has(reason)) this.#sessions.drop(socket);
     this.#answers.left(socket);

@@ -256,3 +256,35 @@ test("a server that never handles what it gets makes its busiest client's line e
   assert.ok(hub.status().servers[0]!.unhandledBytes <= 2000);
   hub.assertInvariants();
 });
+
+test("words of two visits of one client, left with two dead servers, are handled once and in order", () => {
+  const { hub } = scene();
+  const one = new FakeServer(hub, "one");
+  one.handles = false;
+  const client = new FakeClient(hub).connect();
+  one.join(client.sid, "room");
+  client.emit("a");
+  client.drop();
+  new FakeClient(hub).connect();
+  const two = new FakeServer(hub, "two");
+  two.handles = false;
+  client.connect();
+  assert.equal(client.recovered, true);
+  client.emit("b");
+  client.drop();
+  assert.deepEqual(eventsOf(two.heard), ['["b"]'], "the second visit is with the second server");
+  two.accepts = false;
+  one.port.gone();
+  two.port.gone();
+  hub.assertInvariants();
+  const three = new FakeServer(hub, "three");
+  assert.deepEqual(eventsOf(three.heard), ['["a"]', '["b"]']);
+  const about = three.heard.filter((message) => "socket" in message && message.socket === client.sid);
+  assert.deepEqual(
+    about.map((message) => message.type),
+    ["connect", "event", "event", "disconnect"],
+  );
+  assert.deepEqual(about[0]?.type === "connect" && about[0].rooms, [client.sid, "room"]);
+  assert.equal(hub.status().lingering, 0);
+  hub.assertInvariants();
+});

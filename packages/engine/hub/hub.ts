@@ -118,17 +118,20 @@ export class Hub implements ConnectionEvents {
       send: (message) => {
         if (this.#closed || seat.state === SeatState.gone) return;
         outbox.enter();
-        this.#hear(seat, message);
-        outbox.leave();
+        try {
+          this.#hear(seat, message);
+        } finally {
+          outbox.leave();
+        }
       },
       gone: () => {
         if (this.#closed || seat.state === SeatState.gone) return;
         const { instance } = seat;
         this.#registry.surroundings.logger.info({ instance, sockets: seat.sockets.size }, "hub: a server is gone");
-        outbox.enter();
-        this.#answers.abandon(seat);
-        this.#seating.close(seat, SeatState.gone);
-        outbox.leave();
+        outbox.run(() => {
+          this.#answers.abandon(seat);
+          this.#seating.close(seat, SeatState.gone);
+        });
       },
     };
   }
@@ -136,15 +139,14 @@ export class Hub implements ConnectionEvents {
   /** Closes every line ("server shutting down"): the clients reconnect. Stored sessions stay. */
   close(): void {
     if (this.#closed) return;
-    const { outbox } = this.#registry.surroundings;
-    outbox.enter();
     this.#closed = true;
-    for (const connection of [...this.#registry.connections]) {
-      this.#departures.closeLine(connection as ClientConnection, "server shutting down");
-    }
+    this.#registry.surroundings.outbox.run(() => {
+      for (const connection of [...this.#registry.connections]) {
+        this.#departures.closeLine(connection as ClientConnection, "server shutting down");
+      }
+    });
     this.#seating.stop();
     this.#sessions.close();
-    outbox.leave();
     for (const seat of this.#seating.seats) this.#answers.abandon(seat);
   }
 

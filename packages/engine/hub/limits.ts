@@ -4,6 +4,8 @@ import { limits } from "@tideway/base";
 export const hubLimits = Object.freeze({
   /** Attachments of one packet, from clients. */
   attachmentsMax: limits.attachmentsMax,
+  /** UTF-16 units of a namespace's name, as a client may send it. */
+  namespaceLengthMax: 512,
   /** Namespaces that one connection may be in, or be waiting for, at once. */
   namespacesPerConnectionMax: 64,
   /** Bytes of client events that wait for a server during a handover, per socket; beyond it the connection is closed. */

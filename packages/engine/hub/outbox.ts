@@ -16,7 +16,17 @@ export class Outbox {
     this.#logger = logger;
   }
 
-  /** Begins a transition; they may nest. */
+  /** One transition; they may nest. */
+  run(transition: () => void): void {
+    this.enter();
+    try {
+      transition();
+    } finally {
+      this.leave();
+    }
+  }
+
+  /** Begins a transition. */
   enter(): void {
     this.#depth++;
   }

@@ -72,18 +72,18 @@ export class Recovery {
       this.#registry.sessions.set(pid, socket);
     }
     this.#sessions.load(socket.namespace, pid, (record) => {
-      outbox.enter();
-      if (socket.gone) {
-        // Another attempt of the same client, or its end.
-      } else if (!claims || record === null) {
-        this.#fail(socket, null, done);
-      } else {
+      outbox.run(() => {
+        // Another attempt of the same client may have ended this one.
+        if (socket.gone) return;
+        if (!claims || record === null) {
+          this.#fail(socket, null, done);
+          return;
+        }
         const namespace = this.#registry.stream(socket.namespace);
         namespace.pipeline.run(() => {
           if (!socket.gone) this.#subscribe(socket, namespace, record, offset, holdBack, done);
         });
-      }
-      outbox.leave();
+      });
     });
   }
 
@@ -134,12 +134,11 @@ export class Recovery {
     const end = Math.min(gap.until, (gap.namespace.recent.first?.seq ?? Number.POSITIVE_INFINITY) - 1);
     const count = Math.min(limits.recoveryReadEvents, end - gap.after);
     store?.read(gap.namespace.name, gap.after, count, (events, state) => {
-      outbox.enter();
-      if (!gap.socket.gone) {
+      if (gap.socket.gone) return;
+      outbox.run(() => {
         if (this.#takeStored(gap, events, state)) this.#read(gap);
         else this.#fail(gap.socket, gap.record, gap.done);
-      }
-      outbox.leave();
+      });
     });
   }
 

@@ -143,8 +143,11 @@ export class Seating {
     if (left === undefined) return;
     this.#lingering.delete(socket.id);
     this.#leaveWave(left.socket);
-    socket.events = left.socket.events;
-    socket.eventsWeight = left.socket.eventsWeight;
+    // Older than what came back to the socket itself meanwhile.
+    const own = socket.events ?? [];
+    socket.events = null;
+    socket.eventsWeight = 0;
+    for (const event of [...(left.socket.events ?? []), ...own]) this.#wait(socket, { ...event, socket });
     left.socket.events = null;
     this.#unseat(left.socket, left.reason);
     left.socket.state = SocketState.ended;
@@ -223,8 +226,13 @@ export class Seating {
         this.#inherit(heir, { ...event, socket: heir, ack: null });
         continue;
       }
+      // The same client may have been here twice.
+      const left = this.#lingering.get(socket.id)?.socket;
+      if (left !== undefined) {
+        this.#wait(left, { ...event, socket: left });
+        continue;
+      }
       this.#wait(socket, event);
-      if (socket.state === SocketState.lingering) continue;
       this.#lingering.set(socket.id, { socket, reason: "transport close" });
       socket.state = SocketState.lingering;
       lingering.push(socket);
@@ -287,18 +295,18 @@ export class Seating {
 
   #expire(wave: Wave): void {
     const { outbox, logger } = this.#registry.surroundings;
-    outbox.enter();
     const sockets = [...wave.sockets];
     logger.warn({ sockets: sockets.length }, "hub: no server came for these sockets; their connections are closed");
-    for (const socket of sockets) {
-      this.#leaveWave(socket);
-      // What waited has had its time.
-      socket.events = null;
-      socket.eventsWeight = 0;
-      if (socket.state === SocketState.lingering) this.#finishLingering(socket);
-      else this.#giveUp(socket, "forced server close");
-    }
-    outbox.leave();
+    outbox.run(() => {
+      for (const socket of sockets) {
+        this.#leaveWave(socket);
+        // What waited has had its time.
+        socket.events = null;
+        socket.eventsWeight = 0;
+        if (socket.state === SocketState.lingering) this.#finishLingering(socket);
+        else this.#giveUp(socket, "forced server close");
+      }
+    });
   }
 
   /** Throws when sockets and seats disagree. For tests, after each transition. */
