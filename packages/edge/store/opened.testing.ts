@@ -17,10 +17,22 @@ export class TestClock implements Clock {
   defer = (run: () => void) => void setImmediate(run);
 }
 
+const closers = new WeakMap<TestContext, (() => unknown)[]>();
+
+/** A folder for this test. What the test opened in it is closed before it is removed. */
 export function folderFor(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "tideway-store-"));
-  t.after(() => rmSync(folder, { recursive: true }));
+  t.after(async () => {
+    for (const close of closers.get(t)?.splice(0) ?? []) await close();
+    rmSync(folder, { recursive: true });
+  });
   return folder;
+}
+
+export function closeAfter(t: TestContext, close: () => unknown): void {
+  const known = closers.get(t);
+  if (known === undefined) closers.set(t, [close]);
+  else known.push(close);
 }
 
 export function event(json: string, key: string | null = null, attachments: Uint8Array[] = []): NewEvent {
@@ -79,6 +91,6 @@ export async function openDisk(
   const clock = new TestClock();
   const onFatal = (error: Error) => assert.fail(error.message);
   const store = await openStreamStore({ directory, clock, logger: silentLogger, onFatal, ...retention });
-  t.after(() => store.close());
+  closeAfter(t, () => store.close());
   return { store, clock, ask: new Asking(store) };
 }

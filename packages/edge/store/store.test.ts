@@ -14,7 +14,7 @@ import fc from "fast-check";
 import { packAttachments, unpackAttachments } from "./attachments.ts";
 import { StoreFailure, StreamDatabase } from "./database.ts";
 import { lockDirectory, openStreamStore } from "./index.ts";
-import { event, folderFor, openDisk, seqOf, TestClock } from "./opened.testing.ts";
+import { closeAfter, event, folderFor, openDisk, seqOf, TestClock } from "./opened.testing.ts";
 import { appendOperation } from "./operations.ts";
 
 test("everything that is asked in one tick is one transaction", async (t) => {
@@ -67,7 +67,7 @@ test("a file that is no database is refused with its name, and is not touched", 
 test("with a full disk appends are refused and reads go on; it heals when there is room again", (t) => {
   const file = join(folderFor(t), "streams.db");
   const database = new StreamDatabase({ file, retentionMs: 1e12, retentionBytes: 1e12 }, () => "epoch");
-  t.after(() => database.close());
+  closeAfter(t, () => database.close());
   const run = (...operations: Parameters<StreamDatabase["run"]>[0]["operations"]) =>
     database.run({ operations, at: 1 });
   const append = (json: string) => run(appendOperation("/", event(json)))[0] as Committed;
@@ -104,7 +104,7 @@ test("a store whose disk fails tells its owner once and answers nothing more", a
       failed.resolve();
     },
   });
-  t.after(() => store.close());
+  closeAfter(t, () => store.close());
   const vandal = new DatabaseSync(join(directory, "streams.db"));
   vandal.exec("DROP TABLE events");
   vandal.close();
