@@ -9,6 +9,7 @@ import type { Guard } from "./guard.ts";
 import type { InstanceLedger } from "./ledger.ts";
 import type { PortPicker } from "./ports.ts";
 import { AppProcess, type ProcessExit } from "./process.ts";
+import { readLine } from "./structured.ts";
 
 /** What the instances of all services share. */
 export interface Surroundings {
@@ -129,7 +130,7 @@ export class Instance {
     if (process.pid === undefined) return;
     surroundings.guard.add(process.pid);
     surroundings.ledger.add(this.id, process.pid);
-    surroundings.logger.info({ ...this.#tags(), pid: process.pid, port }, "instance started");
+    surroundings.logger.info({ ...this.#tags(), process: process.pid, port }, "instance started");
     this.#arm(startTimeoutMs, () => this.#endSlowStart());
     surroundings.observer.onInstance({ service: this.#options.service, id: this.id, host: HOST, port });
   }
@@ -215,7 +216,8 @@ export class Instance {
         TIDEWAY_INSTANCE: this.id,
       },
       onLine: (stream, line) => {
-        logger.info(tags[stream], line);
+        const { level, fields, message } = readLine(line);
+        logger[level]({ ...fields, ...tags[stream] }, message);
         if (stream === "stderr") this.#options.onErrorLine(line);
       },
       onExit: (exit) => this.#onExit(process, exit),

@@ -49,7 +49,7 @@ export class InstanceLedger {
     const stale = recorded.instances.filter((entry) => startOf(entry.pid) === entry.started);
     await Promise.all(
       stale.map(async ({ pid, id }) => {
-        this.#logger.warn({ instance: id, pid }, "ending an instance that an earlier run left behind");
+        this.#logger.warn({ instance: id, process: pid }, "ending an instance that an earlier run left behind");
         signalGroup(pid, "SIGTERM");
         if (await groupGone(pid, TERM_MS)) return;
         signalGroup(pid, "SIGKILL");

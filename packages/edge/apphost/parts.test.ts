@@ -5,6 +5,7 @@ import { backoffMs } from "./backoff.ts";
 import { parseCommand } from "./command.ts";
 import { LineSplitter } from "./lines.ts";
 import { PortPicker } from "./ports.ts";
+import { readLine } from "./structured.ts";
 
 test("simple words run without a shell; quotes and backslashes hold words together", () => {
   const cases: [string, string[]][] = [
@@ -70,4 +71,15 @@ test("ports are free, below the range of outgoing connections, and never given t
   const ports = await Promise.all(Array.from({ length: 20 }, () => picker.pick("127.0.0.1")));
   assert.equal(new Set(ports).size, 20);
   for (const port of ports) assert.ok(port >= 20_000 && port < 32_000);
+});
+
+test("a line that is a log entry in JSON keeps its level, its words and its own fields; any other line is its own words", () => {
+  const pino = '{"level":50,"time":1,"pid":7,"hostname":"h","name":"app","port":3000,"msg":"no room"}';
+  assert.deepEqual(readLine(pino), { level: "error", fields: { port: 3000 }, message: "no room" });
+  const winston = '{"level":"warn","message":"slow","timestamp":"t","ms":9}';
+  assert.deepEqual(readLine(winston), { level: "warn", fields: { ms: 9 }, message: "slow" });
+  assert.equal(readLine('{"level":20,"msg":"detail"}').level, "info");
+  for (const line of ["listening", '{"level":30', '{"msg":"no level"}', '{"level":30,"msg":{}}', "{}", "[1]", ""]) {
+    assert.deepEqual(readLine(line), { level: "info", fields: {}, message: line });
+  }
 });
