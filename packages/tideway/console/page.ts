@@ -28,6 +28,7 @@ function rows(id, list) {
     for (const cell of cells) {
       const td = document.createElement("td");
       if (typeof cell === "number") { td.className = "n"; td.textContent = cell.toLocaleString("en"); }
+      else if (cell && cell.amount !== undefined) { td.className = "n"; td.textContent = cell.amount; }
       else if (cell && cell.state) { const mark = document.createElement("span"); mark.className = "state " + cell.state; mark.textContent = cell.state; td.append(mark); }
       else td.textContent = cell ?? "";
       row.append(td);
@@ -51,7 +52,7 @@ async function refresh() {
     const s = await answer.json();
     summary.textContent = "Version " + s.version + ", running for " + duration(s.uptimeMs) + (s.names ? ", names at " + s.names.address : "");
     summary.className = "";
-    rows("services", s.services.flatMap((service) => service.instances.map((i) => [service.name, i.id, { state: i.state }, duration(i.forMs), i.active, i.connections, i.latencyMs < 0 ? "" : i.latencyMs.toFixed(1) + " ms", i.restarts ?? ""])));
+    rows("services", s.services.flatMap((service) => service.instances.map((i) => [service.name, i.id, { state: i.state }, duration(i.forMs), i.active, i.connections, { amount: i.latencyMs < 0 ? "" : i.latencyMs.toFixed(1) + " ms" }, i.restarts ?? ""])));
     rows("realtime", s.realtime.map((r) => [r.name, r.path, r.durability, r.connections, r.sockets, r.servers.map((v) => v.instance + " (" + v.sockets + ")").join(", "), r.streams.map((v) => v.namespace + " at " + v.last).join(", ")]));
     rows("sites", s.sites.map((r) => [r.site, r.path, r.service]));
     rows("listeners", s.listeners.map((r) => [r.address, r.connections, r.requests]));
@@ -68,7 +69,7 @@ export const statusStyle = `:root{color-scheme:light dark;--ink:light-dark(#1d2a
 *{box-sizing:border-box}body{margin:0;font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--ground)}
 header,main{max-width:68rem;margin:auto;padding:1rem 1.25rem}header{display:flex;gap:1rem;align-items:baseline;flex-wrap:wrap}h1{font-size:1.25rem;margin:0}header p{margin:0;color:var(--soft)}
 h2{font-size:.95rem;margin:1.25rem 0 .5rem}section{overflow-x:auto}table{width:100%;border-collapse:collapse;background:var(--card);border:1px solid var(--line);border-radius:8px}
-th,td{text-align:left;padding:.45rem .75rem;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}th{font-weight:600;color:var(--soft);font-size:.85rem}tr:last-child td{border-bottom:0}.n{text-align:right}
+th,td{text-align:left;white-space:nowrap;padding:.45rem .75rem;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}th{font-weight:600;color:var(--soft);font-size:.85rem}tr:last-child td{border-bottom:0}.n{text-align:right}
 .state::before{content:"● "}.up{color:var(--good)}.checking,.draining{color:var(--wait)}.down,.bad{color:var(--bad)}
 .login main{max-width:26rem;margin-top:18vh}.login label{display:block;margin:1rem 0}.login input{display:block;width:100%;padding:.55rem;font:inherit;border:1px solid var(--line);border-radius:6px;background:var(--card);color:inherit}
 button{font:inherit;padding:.5rem 1.1rem;border:0;border-radius:6px;background:#0b6b8a;color:#fff;cursor:pointer}code{background:var(--card);padding:.1em .35em;border-radius:4px}`;
