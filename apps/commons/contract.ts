@@ -71,11 +71,18 @@ export function lengthOf(text: string): number {
   return length;
 }
 
-/** The text of a post as it is kept: line ends unified, control characters and outer blank space gone. */
+/** Unicode calls these ignorable or format: a text of nothing else shows nothing. */
+const UNSEEN = /^[\s\p{Cf}\p{Default_Ignorable_Code_Point}]*$/u;
+
+/**
+ * The text of a post as it is kept: line ends unified, control characters and outer blank space gone, at most two blank
+ * lines in a row; empty when nothing of it can be seen.
+ */
 export function tidyBody(text: string): string {
-  return text
+  const tidy = text
     .replace(/\r\n?/g, "\n")
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, "")
-    .replace(/\n{4,}/g, "\n\n\n")
+    .replace(/\n(?:[^\S\n]*\n){3,}/g, "\n\n\n")
     .trim();
+  return UNSEEN.test(tidy) ? "" : tidy;
 }

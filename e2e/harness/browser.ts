@@ -65,6 +65,15 @@ export class Person {
     return this.page.getByTestId(testId);
   }
 
+  /** The same person in a second tab: same cookies, a page of its own. */
+  async anotherTab(): Promise<Person> {
+    const page = await this.context.newPage();
+    const person = new Person(this.context, page);
+    await page.goto(this.page.url());
+    await person.live();
+    return person;
+  }
+
   async live(): Promise<void> {
     await this.page.waitForSelector('[data-testid="connection"][data-state="live"]', { state: "attached" });
   }

@@ -8,6 +8,16 @@ export const account = signal<Account | null | undefined>(undefined);
 /** A word above the sign-in form, for who did not ask for it. */
 export const signInReason = signal("");
 
+/** The other tabs of this browser share the cookie: whoever is signed in here is signed in there. */
+const tabs = new BroadcastChannel("commons.account");
+tabs.onmessage = () => void findAccount();
+
+function become(next: Account | null): void {
+  account.value = next;
+  signInReason.value = "";
+  tabs.postMessage(null);
+}
+
 export async function findAccount(): Promise<void> {
   try {
     account.value = (await api.session()).account;
@@ -18,18 +28,16 @@ export async function findAccount(): Promise<void> {
 }
 
 export async function signUp(name: string, password: string): Promise<void> {
-  account.value = (await api.signUp(name, password)).account;
-  signInReason.value = "";
+  become((await api.signUp(name, password)).account);
 }
 
 export async function signIn(name: string, password: string): Promise<void> {
-  account.value = (await api.signIn(name, password)).account;
-  signInReason.value = "";
+  become((await api.signIn(name, password)).account);
 }
 
 export async function signOut(): Promise<void> {
   await api.signOut();
-  account.value = null;
+  become(null);
 }
 
 /** The server no longer knows the session that this page believed in. */

@@ -19,7 +19,7 @@ export function App() {
         {visitor && <Welcome />}
         <div class="column">
           {account.value === undefined && <div class="composer composer--waiting" aria-hidden="true" />}
-          {account.value && <Composer author={account.value} />}
+          {account.value && <Composer key={account.value.id} author={account.value} />}
           <TimelineView />
         </div>
       </main>

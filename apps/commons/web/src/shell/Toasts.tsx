@@ -18,21 +18,26 @@ export function Toasts() {
       {undone !== null && (
         <Toast key={undone.post.id + undone.post.version} lifeMs={UNDO_MS} onEnd={() => (undoable.value = null)}>
           <p class="toast__text">Post deleted.</p>
-          <UndoButton focus={undone.byKeyboard} />
+          <UndoButton id={undone.post.id} byKeyboard={undone.byKeyboard} />
         </Toast>
       )}
     </div>
   );
 }
 
-/** Who deleted with the keyboard finds the way back under the fingers. */
-function UndoButton({ focus }: { focus: boolean }) {
+/** Who deleted with the keyboard finds the way back under the fingers, and after it the post. */
+function UndoButton({ id, byKeyboard }: { id: string; byKeyboard: boolean }) {
   const button = useRef<HTMLButtonElement>(null);
   useEffect(() => {
-    if (focus) button.current?.focus();
-  }, [focus]);
+    if (byKeyboard) button.current?.focus();
+  }, [byKeyboard]);
+  const goBack = async () => {
+    await undo();
+    if (!byKeyboard) return;
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-post-id="${id}"] button`)?.focus());
+  };
   return (
-    <button ref={button} type="button" class="button button--toast" data-testid="undo" onClick={() => void undo()}>
+    <button ref={button} type="button" class="button button--toast" data-testid="undo" onClick={() => void goBack()}>
       Undo
     </button>
   );

@@ -1,24 +1,29 @@
 /** Where a post is written. The text survives a reload of the page until it is posted. */
 import { useRef, useState } from "preact/hooks";
 import { type Account, lengthOf, POST_LENGTH_MAX, tidyBody } from "../../../contract.ts";
+import { keep, recall } from "../kept.ts";
 import { Avatar } from "../shell/Avatar.tsx";
 import { Counter } from "./Counter.tsx";
 import { PostText } from "./PostText.tsx";
 import { submit } from "./store.ts";
 
 export function Composer({ author }: { author: Account }) {
-  const kept = `commons.compose.${author.id}`;
-  const [text, setText] = useState(() => sessionStorage.getItem(kept) ?? "");
+  const kept = `compose.${author.id}`;
+  const [text, setText] = useState(() => recall<string>(kept) ?? "");
   const input = useRef<HTMLTextAreaElement>(null);
   const length = lengthOf(tidyBody(text));
   const possible = length > 0 && length <= POST_LENGTH_MAX;
 
+  /** Ahead of what is drawn: a second Enter before the next drawing must find that the text is gone. */
+  const latest = useRef(text);
+
   const write = (next: string) => {
+    latest.current = next;
     setText(next);
-    sessionStorage.setItem(kept, next);
+    keep(kept, next);
   };
   const post = () => {
-    if (!submit(text)) return;
+    if (!submit(latest.current)) return;
     write("");
     input.current?.focus();
   };

@@ -1,20 +1,39 @@
 /** Editing a post where it stands. When somebody (or oneself, elsewhere) was quicker, nothing is overwritten unseen. */
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { lengthOf, POST_LENGTH_MAX, type Post, tidyBody } from "../../../contract.ts";
 import { RequestError } from "../api.ts";
+import { keep, recall } from "../kept.ts";
 import { Counter } from "./Counter.tsx";
 import { PostText } from "./PostText.tsx";
 import { edit } from "./store.ts";
 
-/** By post id: what was being written when the editor had to go, for example because the session ended. */
-const unsaved = new Map<string, string>();
+/** What was being written when the editor had to go: the page was loaded again, or the session ended. */
+interface Unsaved {
+  readonly text: string;
+  /** The version of the post that it was written over. */
+  readonly version: number;
+}
+
+const unsaved = new Map(Object.entries(recall<Record<string, Unsaved>>("edits") ?? {}));
+
+function setUnsaved(post: Post, edit: Unsaved | null): void {
+  if (edit === null) unsaved.delete(post.id);
+  else unsaved.set(post.id, edit);
+  keep("edits", Object.fromEntries(unsaved));
+}
+
+/** Whether an edit of this post was begun and neither saved nor given up. */
+export function isUnsaved(post: Post): boolean {
+  return unsaved.has(post.id);
+}
 
 export function PostEditor({ post, onEnd }: { post: Post; onEnd: () => void }) {
   const { text, write, length, possible, busy, fault, save, end } = useEdit(post, onEnd);
   const field = useRef<HTMLTextAreaElement>(null);
   const id = useId();
 
-  useEffect(() => {
+  // Before it is drawn: what is typed next belongs here.
+  useLayoutEffect(() => {
     const area = field.current!;
     area.focus();
     area.setSelectionRange(area.value.length, area.value.length);
@@ -59,18 +78,21 @@ export function PostEditor({ post, onEnd }: { post: Post; onEnd: () => void }) {
 /** One edit from its beginning to its end: the text, the version that it answers to, and what the server said. */
 function useEdit(post: Post, onEnd: () => void) {
   const [base, setBase] = useState(post);
-  const [text, setText] = useState(() => unsaved.get(post.id) ?? post.body);
-  const [fault, setFault] = useState("");
+  const [text, setText] = useState(() => unsaved.get(post.id)?.text ?? post.body);
+  const [fault, setFault] = useState(() => {
+    const over = unsaved.get(post.id)?.version ?? post.version;
+    return over === post.version ? "" : changedElsewhere(post);
+  });
   const [busy, setBusy] = useState(false);
   const length = lengthOf(tidyBody(text));
   const possible = length > 0 && length <= POST_LENGTH_MAX;
 
   const write = (next: string) => {
     setText(next);
-    unsaved.set(post.id, next);
+    setUnsaved(post, { text: next, version: base.version });
   };
   const end = () => {
-    unsaved.delete(post.id);
+    setUnsaved(post, null);
     onEnd();
   };
   const save = async () => {
@@ -86,8 +108,13 @@ function useEdit(post: Post, onEnd: () => void) {
       setFault(error.message);
       if (error.post === null) return;
       setBase(error.post);
-      setFault(`It was changed elsewhere meanwhile, to: “${error.post.body}”. Save again to replace that.`);
+      setUnsaved(post, { text, version: error.post.version });
+      setFault(changedElsewhere(error.post));
     }
   };
   return { text, write, length, possible, busy, fault, save, end };
+}
+
+function changedElsewhere(post: Post): string {
+  return `It was changed elsewhere meanwhile, to: “${post.body}”. Save again to replace that.`;
 }

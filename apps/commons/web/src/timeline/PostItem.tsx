@@ -6,7 +6,7 @@ import { account } from "../account/store.ts";
 import { Avatar } from "../shell/Avatar.tsx";
 import { DeleteIcon, EditIcon } from "../shell/icons.tsx";
 import { Body } from "./Body.tsx";
-import { PostEditor } from "./PostEditor.tsx";
+import { isUnsaved, PostEditor } from "./PostEditor.tsx";
 import { RelativeTime } from "./RelativeTime.tsx";
 import { remove } from "./store.ts";
 
@@ -19,7 +19,7 @@ interface PostItemProps {
 }
 
 export function PostItem({ post, arriving, folding }: PostItemProps) {
-  const [editing, setEditing] = useState(false);
+  const [editing, setEditing] = useState(() => isUnsaved(post));
   const editButton = useRef<HTMLButtonElement>(null);
   const own = post.author.id === account.value?.id;
   const title = `post-${post.id}-author`;

@@ -15,6 +15,7 @@ import {
 } from "../../../contract.ts";
 import { account, expireSession } from "../account/store.ts";
 import { api, RequestError } from "../api.ts";
+import { keep, recall } from "../kept.ts";
 import { accept, append, emptyTimeline, order, release, replace, visible } from "./model.ts";
 
 export const DraftState = {
@@ -50,7 +51,8 @@ const TOP_PX = 240;
 const timeline = signal(emptyTimeline);
 export const loadState = signal<LoadState>(LoadState.loading);
 export const moreState = signal<LoadState>(LoadState.ready);
-const drafts = signal<readonly Draft[]>([]);
+const drafts = signal<readonly Draft[]>(keptDrafts());
+drafts.subscribe((all) => keep("drafts", all));
 export const ownDrafts = computed(() => drafts.value.filter((draft) => draft.author.id === account.value?.id));
 /** Ids that came in live: they slide in. */
 export const arrived = signal<ReadonlySet<string>>(new Set());
@@ -87,6 +89,8 @@ function take(post: Post, live: boolean): void {
     if (timeline.value === before) return;
     if (appears && !wereDrafts.has(post.id)) arrived.value = new Set(arrived.value).add(post.id);
     if (known !== undefined && known.deletedAt === null && post.deletedAt !== null) fold(known);
+    // Brought back while it was still folding away.
+    if (appears) leaving.value = leaving.value.filter((other) => other.id !== post.id);
   });
   if (live && appears && !own && timeline.value !== before) announcement.value = `New post by ${post.author.name}`;
 }
@@ -206,10 +210,18 @@ export function discardDraft(key: string): void {
   drafts.value = drafts.value.filter((draft) => draft.key !== key);
 }
 
-/** The line is back: what failed for want of one is sent again. */
+/** A draft outlives a reload of the page: it is sent again, under the same key, once its author is known to be here. */
+function keptDrafts(): Draft[] {
+  const kept = recall<Draft[]>("drafts") ?? [];
+  return kept.map((draft) => (draft.state === DraftState.sending ? { ...draft, state: DraftState.failed } : draft));
+}
+
+/** The line is back, or the author: what failed for want of them is sent again. */
 export function retryFailedDrafts(): void {
   for (const draft of ownDrafts.value) if (draft.state === DraftState.failed) void send(draft.key);
 }
+
+account.subscribe(() => retryFailedDrafts());
 
 /** crypto.randomUUID exists on https only; this page also works on plain http inside a house. */
 function newKey(): string {
