@@ -7,3 +7,5 @@ enableCompileCache();
 const { run } = await import("../cli/index.ts");
 
 process.exitCode = await run(process.argv.slice(2));
+// What the configuration left open, such as a timer or a connection of its own, does not keep a finished command.
+setTimeout(() => process.exit(), 500).unref();

@@ -24,7 +24,8 @@ export async function start(given: string | undefined, options: { check?: boolea
   try {
     const addresses = await Promise.race([system.start(), ended.promise]);
     if (typeof addresses === "number") return addresses;
-    process.stdout.write(options.json === true ? `${JSON.stringify(addresses)}\n` : banner(plan, addresses));
+    if (addresses !== null)
+      process.stdout.write(options.json === true ? `${JSON.stringify(addresses)}\n` : banner(plan, addresses));
     return await ended.promise;
   } finally {
     await system.stop(0);

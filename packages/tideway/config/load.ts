@@ -8,6 +8,8 @@ import { pathToFileURL } from "node:url";
 import { OperatorError } from "@tideway/base";
 import { makePlan, type Plan } from "./plan.ts";
 
+/** A configuration may await what it needs; one that waits for ever is told apart from a slow one here. */
+const loadLimitMs = 15_000;
 const defaultNames = ["tideway.config.ts", "tideway.config.js", "tideway.config.mjs"];
 
 /** All faults of one configuration. Each is printed on its own; nothing was changed. */
@@ -62,7 +64,7 @@ async function importConfiguration(file: string): Promise<unknown> {
   const url = `${pathToFileURL(file).href}?changed=${statSync(file).mtimeMs}`;
   let module: { default?: unknown };
   try {
-    module = (await import(url)) as { default?: unknown };
+    module = (await withinLimit(import(url))) as { default?: unknown };
   } catch (error) {
     throw new ConfigurationFault([
       new OperatorError("CONFIG_THREW", {
@@ -84,6 +86,20 @@ async function importConfiguration(file: string): Promise<unknown> {
     ]);
   }
   return module.default;
+}
+
+/** A timer that holds the process: an import that nothing will ever settle would end it without a word. */
+async function withinLimit<T>(loading: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, late) => {
+    const error = new Error(`still not loaded after ${loadLimitMs / 1000} s; something in it is awaited in vain`);
+    timer = setTimeout(() => late(error), loadLimitMs);
+  });
+  try {
+    return await Promise.race([loading, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** File and line of the first stack frame inside the configuration; the file alone when there is none. */

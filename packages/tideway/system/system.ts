@@ -55,6 +55,9 @@ export class System {
   #control: ControlServer | null = null;
   /** What was started, with how it is ended: the last first. */
   readonly #endings: ((graceMs: number) => Promise<void>)[] = [];
+  /** Gives the data directory to whoever comes next. */
+  #release: () => void = () => {};
+  #starting: Promise<SystemAddresses> | null = null;
   #stopping: Promise<void> | null = null;
 
   /** `onFatal` is told of a fault after which the system must end, such as a disk that lost a write. */
@@ -64,8 +67,22 @@ export class System {
     this.#onFatal = onFatal;
   }
 
-  /** Resolves when every listener accepts and every application has an instance that serves. Rejects with an OperatorError. */
-  async start(): Promise<SystemAddresses> {
+  /**
+   * Resolves when every listener accepts and every application has an instance that serves; null when it was told to stop
+   * before that. Rejects with an OperatorError.
+   */
+  async start(): Promise<SystemAddresses | null> {
+    this.#starting = this.#startAll();
+    try {
+      return await this.#starting;
+    } catch (error) {
+      // Whatever fails in a start that was ended fails for that.
+      if (this.#stopping !== null) return null;
+      throw error;
+    }
+  }
+
+  async #startAll(): Promise<SystemAddresses> {
     this.#takeData();
     await this.#startRealtime();
     const applications = new Applications(this.#plan, this.#realtime, this.#log);
@@ -73,14 +90,27 @@ export class System {
     this.#endings.push(() => applications.stop());
     this.#buildTargets(applications);
     // Ports before applications: a taken port is said at once, and requests wait for the first instance.
+    this.#goOn();
     await this.#startNames();
+    this.#goOn();
     await this.#startConsole();
-    for (const index of this.#plan.listen.keys()) await this.#listen(index);
+    for (const index of this.#plan.listen.keys()) {
+      this.#goOn();
+      await this.#listen(index);
+    }
+    this.#goOn();
     await applications.start();
+    this.#goOn();
     await this.#startControl();
+    this.#goOn();
     const addresses = this.#addresses();
     this.#log.info({ ...addresses, version }, "ready");
     return addresses;
+  }
+
+  /** Between two steps of the start: a stop may have come meanwhile. */
+  #goOn(): void {
+    if (this.#stopping !== null) throw new Error("the start was ended");
   }
 
   /** Lets what is under way finish for `graceMs`, then ends everything. Calling it again waits for the same end. */
@@ -90,8 +120,16 @@ export class System {
   }
 
   async #end(graceMs: number): Promise<void> {
-    for (let end = this.#endings.pop(); end !== undefined; end = this.#endings.pop()) await end(graceMs);
+    await this.#endStarted(graceMs);
+    // The step of a start that was under way is waited for; what it has opened by then is ended too.
+    await this.#starting?.catch(() => {});
+    await this.#endStarted(graceMs);
+    this.#release();
     this.#log.info({}, "stopped");
+  }
+
+  async #endStarted(graceMs: number): Promise<void> {
+    for (let end = this.#endings.pop(); end !== undefined; end = this.#endings.pop()) await end(graceMs);
   }
 
   #takeData(): void {
@@ -106,13 +144,13 @@ export class System {
         cause,
       });
     }
-    const release = lockDirectory(dataDirectory);
-    this.#endings.push(async () => release());
+    this.#release = lockDirectory(dataDirectory);
   }
 
   async #startRealtime(): Promise<void> {
     for (const [name, service] of this.#plan.services) {
       if (service.kind !== "realtime") continue;
+      this.#goOn();
       const realtime = await RealtimeService.open(name, service.options.realtime, {
         dataDirectory: this.#plan.dataDirectory,
         log: this.#log,
