@@ -1,8 +1,10 @@
 /** The commands that ask: check, explain and status, as lines for a person and as JSON for a program. */
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { commonsConfiguration } from "./harness/commons.ts";
-import { RunningTideway, temporaryFolder, tideway } from "./harness/tideway.ts";
+import { RunningTideway, repository, temporaryFolder, tideway } from "./harness/tideway.ts";
 
 interface Explanation {
   readonly service: string | null;
@@ -33,6 +35,19 @@ suite("the command line", () => {
     assert.equal(of("services.web.balance")?.origin, "default");
     assert.match(await run("check", configuration), /is valid\.\n\nKEY +VALUE +FROM\n/);
     assert.match(await run("start", "--check", configuration), /is valid/);
+  });
+
+  test("the configuration that README.md shows is valid", async () => {
+    const readme = readFileSync(join(repository, "README.md"), "utf8");
+    const shown = /^```ts\n(import \{ defineConfig \}.*?)^```/ms.exec(readme)![1]!;
+    const folder = mkdtempSync(join(repository, "tmp-readme-"));
+    try {
+      mkdirSync(join(folder, "public"));
+      writeFileSync(join(folder, "tideway.config.ts"), shown);
+      assert.match(await run("start", "--check", folder), /is valid/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test("explain without a running server tells the route and says that the instance is unknown", async () => {
