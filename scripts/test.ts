@@ -22,8 +22,9 @@ if (unit.length + system.length === 0) {
 }
 
 const stop = new AbortController();
+// Not `once`: below npm a Ctrl+C arrives twice, and the second one would end this process before its tests have ended.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => {
+  process.on(signal, () => {
     stop.abort();
     process.exitCode = 1;
   });
