@@ -5,10 +5,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, watch } from "node:fs";
+import { existsSync, mkdirSync, watch, writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { repository, temporaryFolder, tideway, writeConfiguration } from "./harness/tideway.ts";
+import { RunningTideway, repository, temporaryFolder, tideway, writeConfiguration } from "./harness/tideway.ts";
 
 function folderFor(t: TestContext): string {
   const folder = temporaryFolder("endings");
@@ -77,4 +78,56 @@ test("what a configuration leaves open does not keep a command that is done", as
   const { code, stdout } = await tideway(["check", file]);
   assert.equal(code, 0);
   assert.match(stdout, /is valid/);
+});
+
+/** An application that accepts every upgrade and keeps it, with an engine of Tideway's beside it. */
+const upgrading = `
+import { createServer } from "node:http";
+createServer((_, answer) => answer.end("up"))
+  .on("upgrade", (_, socket) => socket.on("error", () => {}).resume().write("HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: echo\\r\\n\\r\\n"))
+  .listen(Number(process.env.PORT), "127.0.0.1");
+process.on("SIGTERM", () => process.exit(0));
+`;
+
+/** A client that keeps its side open whatever the server does, until the test is over. */
+async function stubborn(t: TestContext, port: number): Promise<Socket> {
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.setEncoding("latin1").on("error", () => {});
+  t.after(() => socket.destroy());
+  await once(socket, "connect");
+  return socket;
+}
+
+async function ask(socket: Socket, target: string, fields = ""): Promise<string> {
+  socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\n${fields}\r\n`);
+  const [answer] = (await once(socket, "data")) as [string];
+  return answer;
+}
+
+test("open polls, upgraded connections and idle ones, on two listeners, do not hold up the end", async (t) => {
+  const folder = folderFor(t);
+  writeFileSync(join(folder, "app.mjs"), upgrading);
+  const running = await RunningTideway.start(
+    writeConfiguration(
+      folder,
+      `{ listen: [{ port: 0 }, { port: 0 }], console: false, services: { web: { command: "node app.mjs" }, live: { realtime: { service: "web" } } },
+        sites: { "*": { "/": "web", "/socket.io": "live" } } }`,
+    ),
+  );
+  t.after(() => running.kill());
+  for (const { port } of running.addresses.listeners) {
+    assert.match(await ask(await stubborn(t, port), "/"), /^HTTP\/1\.1 200/);
+    assert.match(
+      await ask(await stubborn(t, port), "/", "Connection: upgrade\r\nUpgrade: echo\r\n"),
+      /^HTTP\/1\.1 101/,
+    );
+    const poller = await stubborn(t, port);
+    const opened = await ask(poller, "/socket.io/?EIO=4&transport=polling");
+    const sid = /"sid":"([^"]+)"/.exec(opened)?.[1];
+    poller.write(`GET /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  }
+  const since = performance.now();
+  assert.equal(await running.stop(), 0);
+  const took = performance.now() - since;
+  assert.ok(took < 6_000, `it took ${Math.round(took)} ms`);
 });

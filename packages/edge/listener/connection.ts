@@ -10,7 +10,7 @@ import type { Socket } from "node:net";
 import { type ByteStream, type ClientInfo, ExchangeEnd, type FieldList, type RequestHead } from "@tideway/base";
 import { type HttpFault, Phase, RequestDecoder, type RequestMeta, type RequestSink } from "@tideway/wire/http1";
 import { clientOf } from "./client.ts";
-import { DRAIN_BYTES_MAX, LINGER_BYTES_MAX, LINGER_MS } from "./contract.ts";
+import { DRAIN_BYTES_MAX, LINGER_BYTES_MAX, LINGER_MS, LINGER_STOPPING_MS } from "./contract.ts";
 import { Answer, HttpExchange, type Line } from "./exchange.ts";
 import { Intake } from "./intake.ts";
 import { Journal } from "./journal.ts";
@@ -385,7 +385,8 @@ export class Connection implements RequestSink, Line {
     let verdict = this.#watch.judgeOutput(now, this.output.sent, this.output.waiting);
     const exchange = this.#exchange;
     if (this.#state !== State.busy || exchange === null) {
-      if (verdict !== Verdict.fine || (age >= LINGER_MS && this.output.flushed)) this.#socket.destroy();
+      const lingerMs = this.server.stopping ? LINGER_STOPPING_MS : LINGER_MS;
+      if (verdict !== Verdict.fine || (age >= lingerMs && this.output.flushed)) this.#socket.destroy();
       return;
     }
     if (exchange.received || this.#intake.paused || exchange.awaitsContinue) this.#watch.restart(now, exchange.bytesIn);

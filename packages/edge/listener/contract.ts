@@ -80,6 +80,8 @@ export const DRAIN_BYTES_MAX = 64 * 1024;
 /** Bytes and time that a closing connection is still read, so that no reset overtakes the answer. */
 export const LINGER_BYTES_MAX = 8 * 1024 * 1024;
 export const LINGER_MS = 5_000;
+/** The same while the server stops, which clients that keep idle connections would hold up otherwise. */
+export const LINGER_STOPPING_MS = 1_000;
 /** How long an exchange goes on after its client closed its sending side. */
 export const HALF_CLOSED_MS = 5_000;
 export const RESPONSE_STALL_MS = 60_000;

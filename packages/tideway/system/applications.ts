@@ -73,9 +73,10 @@ export class Applications {
     return this.#host.start();
   }
 
+  /** After the listeners: what is still open then are upgraded connections, whose end nobody could wait for. */
   async stop(): Promise<void> {
-    await this.#host.stop();
     for (const { service } of this.#members.values()) service.close();
+    await this.#host.stop();
   }
 
   /** Null for a service that has no instances. */

@@ -90,10 +90,15 @@ export class RealtimeService {
     return { name: this.name, path, durability, connections, sockets, servers, streams };
   }
 
-  /** Clients are let go (they will come back and recover), then everything that was asked of the store is committed. */
+  /** Clients are let go (they will come back and recover); applications stay joined, and what they still emit is kept. */
+  letGo(): void {
+    this.#parts.transports.close();
+  }
+
+  /** Then everything that was asked of the store is committed. */
   async close(): Promise<void> {
-    const { transports, hub, link, store } = this.#parts;
-    transports.close();
+    const { hub, link, store } = this.#parts;
+    this.letGo();
     hub.close();
     await link.close();
     await store?.close();

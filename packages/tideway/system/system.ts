@@ -94,6 +94,7 @@ export class System {
     await this.#startNames();
     this.#goOn();
     await this.#startConsole();
+    this.#endings.push((graceMs) => this.#endListeners(graceMs));
     for (const index of this.#plan.listen.keys()) {
       this.#goOn();
       await this.#listen(index);
@@ -124,6 +125,7 @@ export class System {
     // The step of a start that was under way is waited for; what it has opened by then is ended too.
     await this.#starting?.catch(() => {});
     await this.#endStarted(graceMs);
+    await this.#endListeners(graceMs);
     this.#release();
     this.#log.info({}, "stopped");
   }
@@ -220,7 +222,13 @@ export class System {
     });
     const bound = await listener.listen();
     this.#listeners.push({ listener, ...bound });
-    this.#endings.push((graceMs) => listener.close({ graceMs }));
+  }
+
+  /** All at once, for one time of grace. Real-time clients are let go first: their polls would last that long for nothing. */
+  async #endListeners(graceMs: number): Promise<void> {
+    const closing = this.#listeners.map(({ listener }) => listener.close({ graceMs }));
+    for (const realtime of this.#realtime.values()) realtime.letGo();
+    await Promise.all(closing);
   }
 
   #dispatch(exchange: Exchange): void {
