@@ -81,9 +81,17 @@ export class RunningTideway {
     this.log = log;
   }
 
-  /** Starts `configuration` (a file) and waits until it is ready. Fails with its log when it ends before that. */
-  static async start(configuration: string, env: Record<string, string> = {}): Promise<RunningTideway> {
-    const child = spawn(process.execPath, [command, "start", "--json", configuration], {
+  /**
+   * Starts `configuration` (a file) and waits until it is ready. Fails with its log when it ends before that. `under`
+   * is a program that runs it, with its arguments: strace, or unshare.
+   */
+  static async start(
+    configuration: string,
+    env: Record<string, string> = {},
+    under: readonly string[] = [],
+  ): Promise<RunningTideway> {
+    const [program, ...rest] = [...under, process.execPath, command, "start", "--json", configuration];
+    const child = spawn(program!, rest, {
       cwd: repository,
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],

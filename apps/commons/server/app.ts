@@ -18,6 +18,7 @@ import {
   tidyBody,
 } from "../contract.ts";
 import type { Accounts } from "./accounts.ts";
+import { isDiskFull } from "./database.ts";
 import { ApiError } from "./errors.ts";
 import type { Posts } from "./posts.ts";
 import {
@@ -88,6 +89,7 @@ export function createApp(parts: AppParts): Hono<Env> {
   app.notFound(() => new ApiError("NOT_FOUND").toResponse());
   app.onError((error, context) => {
     if (error instanceof ApiError) return error.toResponse();
+    if (isDiskFull(error)) return new ApiError("STORAGE_FULL").toResponse();
     parts.onFault(error, context.req.header("x-request-id") ?? "");
     return new ApiError("INTERNAL").toResponse();
   });

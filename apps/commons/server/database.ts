@@ -106,6 +106,9 @@ class KyselyDatabase {
   }
 
   prepare(sql: string): SqliteStatement {
+    // After some failures (a full disk, for one) SQLite has rolled back by itself, and asking for it again would be an
+    // error that hides the real one.
+    if (sql === "rollback" && !this.#sqlite.isTransaction) return nothingToDo;
     // A transaction that reads first and writes later cannot wait for another process's write: it fails at once
     // (SQLITE_BUSY_SNAPSHOT). Taking the write lock at the start makes it wait instead.
     const text = sql === "begin" ? "begin immediate" : sql;
@@ -123,6 +126,13 @@ class KyselyDatabase {
   }
 }
 
+const nothingToDo: SqliteStatement = {
+  reader: false,
+  all: () => [],
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+  *iterate() {},
+};
+
 function adapt(statement: StatementSync): SqliteStatement {
   const values = (parameters: readonly unknown[]) => parameters as readonly SQLInputValue[];
   return {
@@ -131,4 +141,12 @@ function adapt(statement: StatementSync): SqliteStatement {
     run: (parameters) => statement.run(...values(parameters)),
     iterate: (parameters) => statement.iterate(...values(parameters)),
   };
+}
+
+const SQLITE_FULL = 13;
+
+/** Whether a statement failed because the disk has no room: nothing of its transaction was kept. */
+export function isDiskFull(error: unknown): boolean {
+  const { errcode } = error as { errcode?: number };
+  return errcode !== undefined && (errcode & 0xff) === SQLITE_FULL;
 }

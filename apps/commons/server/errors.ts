@@ -5,7 +5,7 @@
 import type { ErrorBody, Post } from "../contract.ts";
 
 interface ErrorEntry {
-  readonly status: 400 | 401 | 403 | 404 | 409 | 410 | 413 | 415 | 422 | 429 | 500 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 409 | 410 | 413 | 415 | 422 | 429 | 500 | 503 | 507;
   readonly message: string;
   readonly hint: string;
 }
@@ -50,6 +50,11 @@ export const apiErrors = {
   SLOW_DOWN: { status: 429, message: "That were too many attempts.", hint: "Wait a while, then try again." },
   INTERNAL: { status: 500, message: "The server met a fault of its own.", hint: "Try again; quote the request id." },
   BUSY: { status: 503, message: "The server has too much to do just now.", hint: "Try again in a moment." },
+  STORAGE_FULL: {
+    status: 507,
+    message: "There is no room left to keep this.",
+    hint: "Try again later; nothing was saved.",
+  },
 } as const satisfies Record<string, ErrorEntry>;
 export type ApiErrorCode = keyof typeof apiErrors;
 
