@@ -154,13 +154,15 @@ cases["broadcast acknowledgements: all answers, or an error with those that came
   a.on("half", (done: (v: string) => void) => done("a"));
   const answers = await stage.io.timeout(5_000).emitWithAck("ask");
   assert.deepEqual(answers.toSorted(), ["a", "b"]);
+  // Time for one answer to come on a busy machine; the other never comes, so the case lasts this long, twice.
+  const limitMs = 1_000;
   const [error, some] = await new Promise<[Error, unknown]>((resolve) =>
-    stage.io.timeout(30).emit("half", (...args: [Error, unknown]) => resolve(args)),
+    stage.io.timeout(limitMs).emit("half", (...args: [Error, unknown]) => resolve(args)),
   );
   assert.equal(error.message, "operation has timed out");
   assert.deepEqual(some, ["a"]);
   const failure = await stage.io
-    .timeout(30)
+    .timeout(limitMs)
     .emitWithAck("half")
     .catch((reason) => reason);
   assert.deepEqual([failure.message, failure.responses], ["operation has timed out", ["a"]]);
