@@ -9,7 +9,7 @@ import { existsSync, mkdirSync, watch, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { RunningTideway, repository, temporaryFolder, tideway, writeConfiguration } from "./harness/tideway.ts";
+import { RunningTideway, repository, temporaryFolder, tideway, until, writeConfiguration } from "./harness/tideway.ts";
 
 function folderFor(t: TestContext): string {
   const folder = temporaryFolder("endings");
@@ -130,4 +130,22 @@ test("open polls, upgraded connections and idle ones, on two listeners, do not h
   assert.equal(await running.stop(), 0);
   const took = performance.now() - since;
   assert.ok(took < 6_000, `it took ${Math.round(took)} ms`);
+});
+
+test("an application that ends again and again stays in the status, with its restarts", async (t) => {
+  const folder = folderFor(t);
+  const app = `require("node:http").createServer((_, a) => a.end()).listen(process.env.PORT, "127.0.0.1"); setTimeout(() => process.exit(4), 300)`;
+  writeFileSync(join(folder, "flap.cjs"), app);
+  const running = await RunningTideway.start(
+    writeConfiguration(
+      folder,
+      `{ listen: [{ port: 0 }], console: false, services: { web: { command: "node flap.cjs" } }, sites: { "*": { "/": "web" } } }`,
+    ),
+  );
+  t.after(() => running.stop());
+  await until("a wait between two starts", async () => {
+    const [instance] = (await running.status()).services[0]!.instances;
+    assert.equal(instance?.id, "web-1");
+    return instance.state === "failed" && instance.restarts !== 0;
+  });
 });

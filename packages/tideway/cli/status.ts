@@ -33,7 +33,7 @@ function readable(report: StatusReport): string {
         s.name,
         i.id,
         i.state,
-        duration(i.forMs),
+        i.forMs < 0 ? "" : duration(i.forMs),
         i.active,
         i.connections,
         i.latencyMs < 0 ? "" : `${i.latencyMs.toFixed(1)} ms`,

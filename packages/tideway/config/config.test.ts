@@ -170,3 +170,32 @@ test("a file that is missing, throws or exports nothing is named with a way out"
   writeFileSync(empty, "export const x = 1;\n");
   assert.match((await fault(loadPlan(empty, {}))).details.seen ?? "", /no default export/);
 });
+
+test("what could not be kept at run time is refused: a path in an upstream's URL, a line break in a field's value", () => {
+  const services = {
+    up: {
+      upstreams: [
+        "http://127.0.0.1:1/app",
+        "http://user:word@127.0.0.1:1",
+        { url: "http://127.0.0.1:1/?q" },
+        "http://[::1]:1/",
+      ],
+    },
+    away: { redirect: "https://x.test/\r\nset-cookie: a=b" },
+    pong: { respond: { type: "text/plain\r\nx: y" } },
+  };
+  const result = makePlan("/nowhere/tideway.config.ts", { services, sites: { "*": { "/": "pong" } } }, {});
+  assert.ok(!result.ok);
+  assert.deepEqual(
+    result.issues.map((issue) => issue.path),
+    [
+      "services.up.upstreams[0]",
+      "services.up.upstreams[1]",
+      "services.up.upstreams[2].url",
+      "services.away.redirect",
+      "services.pong.respond.type",
+    ],
+  );
+  assert.match(result.issues[0]!.allowed, /host and port alone/);
+  assert.match(result.issues[3]!.allowed, /printable ASCII/);
+});

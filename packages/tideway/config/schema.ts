@@ -24,7 +24,24 @@ const health = z.strictObject({
   timeoutMs: milliseconds.default(2_000).describe("How long a probe may take"),
 });
 
-const upstreamUrl = z.url({ protocol: /^http$/, error: "not an http:// URL" });
+const upstreamUrl = z
+  .url({ protocol: /^http$/, error: "not an http:// URL" })
+  .refine(
+    (text) => !URL.canParse(text) || isOrigin(new URL(text)),
+    "host and port alone, such as http://127.0.0.1:3001",
+  );
+
+/** The request's own path is what is forwarded: one in an upstream's URL would be dropped without a word, and so the rest. */
+function isOrigin({ protocol, pathname, search, hash, username, password }: URL): boolean {
+  // Another scheme is said already.
+  if (protocol !== "http:") return true;
+  return pathname === "/" && search + hash + username + password === "";
+}
+
+const fieldValue = z
+  .string()
+  .min(1)
+  .regex(/^[\x20-\x7e]*$/, "printable ASCII: it is sent as the value of a field");
 
 export const serviceSchemas = {
   command: z.strictObject({
@@ -76,14 +93,14 @@ export const serviceSchemas = {
     }),
   }),
   redirect: z.strictObject({
-    redirect: z.string().min(1).describe("Where to; `{path}` stands for the request's path and query"),
+    redirect: fieldValue.describe("Where to; `{path}` stands for the request's path and query"),
     status: z.union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)]).default(308),
   }),
   respond: z.strictObject({
     respond: z.strictObject({
       status: z.int().min(200).max(599).default(200),
       body: z.string().default(""),
-      type: z.string().default("text/plain; charset=utf-8"),
+      type: fieldValue.default("text/plain; charset=utf-8"),
     }),
   }),
 } as const;

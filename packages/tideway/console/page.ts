@@ -52,7 +52,7 @@ async function refresh() {
     const s = await answer.json();
     summary.textContent = "Version " + s.version + ", running for " + duration(s.uptimeMs) + (s.names ? ", names at " + s.names.address : "");
     summary.className = "";
-    rows("services", s.services.flatMap((service) => service.instances.map((i) => [service.name, i.id, { state: i.state }, duration(i.forMs), i.active, i.connections, { amount: i.latencyMs < 0 ? "" : i.latencyMs.toFixed(1) + " ms" }, i.restarts ?? ""])));
+    rows("services", s.services.flatMap((service) => service.instances.map((i) => [service.name, i.id, { state: i.state }, i.forMs < 0 ? "" : duration(i.forMs), i.active, i.connections, { amount: i.latencyMs < 0 ? "" : i.latencyMs.toFixed(1) + " ms" }, i.restarts ?? ""])));
     rows("realtime", s.realtime.map((r) => [r.name, r.path, r.durability, r.connections, r.sockets, r.servers.map((v) => v.instance + " (" + v.sockets + ")").join(", "), r.streams.map((v) => v.namespace + " at " + v.last).join(", ")]));
     rows("sites", s.sites.map((r) => [r.site, r.path, r.service]));
     rows("listeners", s.listeners.map((r) => [r.address, r.connections, r.requests]));

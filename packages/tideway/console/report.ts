@@ -2,9 +2,9 @@
 
 export interface InstanceReport {
   readonly id: string;
-  /** Health as the balancer sees it: checking, up, down, draining. */
+  /** Health as the balancer sees it: checking, up, down, draining; without a process: failed, starting, stopped. */
   readonly state: string;
-  /** Milliseconds in this state. */
+  /** Milliseconds in this state; -1 without a process. */
   readonly forMs: number;
   /** Requests under way. */
   readonly active: number;

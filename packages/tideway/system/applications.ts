@@ -92,9 +92,10 @@ export class Applications {
   report(service: string): { waiting: number; instances: InstanceReport[] } | null {
     const member = this.#members.get(service);
     if (member === undefined) return null;
-    const processes = new Map(this.#host.status().map((status) => [status.id, status]));
+    const own = this.#host.status().filter((status) => status.service === service);
+    const processes = new Map(own.map((status) => [status.id, status]));
     const { waiting, instances } = member.service.status();
-    const reports = instances.map(({ id, state, forMs, active, connections, latencyMs }) => {
+    const reports: InstanceReport[] = instances.map(({ id, state, forMs, active, connections, latencyMs }) => {
       const process = processes.get(id);
       const ofProcess =
         process === undefined
@@ -102,6 +103,11 @@ export class Applications {
           : { restarts: process.restarts, ...(process.pid === null ? {} : { pid: process.pid }) };
       return { id, state, forMs, active, connections, latencyMs, ...ofProcess };
     });
+    // Those without a process, which wait for their next start or have ended: nobody balances over them, but they are wanted.
+    const known = new Set(instances.map(({ id }) => id));
+    for (const { id, state, restarts } of own) {
+      if (!known.has(id)) reports.push({ id, state, forMs: -1, active: 0, connections: 0, latencyMs: -1, restarts });
+    }
     return { waiting, instances: reports };
   }
 }

@@ -17,6 +17,9 @@ export interface Log extends Logger {
   flush(): void;
 }
 
+/** Bytes that wait for a reader of the log who has stopped reading; lines beyond are dropped, and counted. */
+const waitingBytesMax = 16 * 1024 * 1024;
+
 export function createLog(options: LogOptions): Log {
   const stream: DestinationStream = options.readable
     ? pretty({
@@ -27,7 +30,7 @@ export function createLog(options: LogOptions): Log {
         ignore: "pid,hostname,name",
         singleLine: true,
       })
-    : destination({ fd: 2, sync: false, minLength: 4096, periodicFlush: 200 });
+    : boundedDestination();
   const logger = pino(
     {
       name: "tideway",
@@ -45,4 +48,17 @@ export function createLog(options: LogOptions): Log {
     error: (fields, message) => logger.error(fields, message),
     flush: () => logger.flush(),
   };
+}
+
+function boundedDestination(): DestinationStream {
+  const stream = destination({ fd: 2, sync: false, minLength: 4096, periodicFlush: 200, maxLength: waitingBytesMax });
+  let dropped = 0;
+  stream.on("drop", () => dropped++);
+  stream.on("drain", () => {
+    if (dropped === 0) return;
+    const line = { level: "warn", time: new Date().toISOString(), pid: process.pid, name: "tideway", dropped };
+    dropped = 0;
+    stream.write(`${JSON.stringify({ ...line, msg: "log lines were dropped: whoever reads the log was too slow" })}\n`);
+  });
+  return stream;
 }
