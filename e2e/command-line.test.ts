@@ -52,6 +52,15 @@ suite("the command line", () => {
     }
   });
 
+  test("explain takes a path as the listener would: encoded or not, it is the same one", async () => {
+    const encoded = await json<Explanation>("explain", "http://www.commons.test/%61pi/posts", configuration);
+    assert.equal(encoded.service, "web");
+    assert.equal(encoded.forwardedPath, "/api/posts");
+    const refused = await tideway(["explain", "http://www.commons.test/%00", configuration]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /refused with 400/);
+  });
+
   test("explain without a running server tells the route and says that the instance is unknown", async () => {
     const url = "http://www.commons.test/api/posts";
     const explanation = await json<Explanation>("explain", url, configuration);

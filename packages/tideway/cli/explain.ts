@@ -4,6 +4,7 @@
  */
 import { OperatorError } from "@tideway/base";
 import type { RouteExplanation } from "@tideway/engine/routing";
+import { normalisePath } from "@tideway/wire/http1";
 import { type AnyService, findConfiguration, loadPlan, type Plan, show } from "../config/index.ts";
 import { askControl } from "../console/index.ts";
 
@@ -41,7 +42,8 @@ function parse(text: string): URL {
 async function decide(plan: Plan, url: URL): Promise<Explanation> {
   // A URL without a port means the first listener: what a reverse path of ports in front of it would reach.
   const port = url.port === "" ? plan.listen[0]!.port : Number(url.port);
-  const route = plan.routes.explain(url.hostname, port, url.pathname);
+  const path = pathOf(url);
+  const route = plan.routes.explain(url.hostname, port, path);
   const match = route.match;
   const service = match === null ? undefined : plan.services.get(match.service);
   const { running, instance } = await askInstance(plan, match?.service, service);
@@ -50,10 +52,22 @@ async function decide(plan: Plan, url: URL): Promise<Explanation> {
     url: url.href,
     service: match?.service ?? null,
     kind: service?.kind ?? null,
-    forwardedPath: match === null ? null : withoutPrefix(url.pathname, match.strip),
+    forwardedPath: match === null ? null : withoutPrefix(path, match.strip),
     instance,
     running,
   };
+}
+
+/** The path as the listener would hand it on: `%7E` and `~` are one path to it, and to the routes. */
+function pathOf(url: URL): string {
+  const path = normalisePath(url.pathname);
+  if (path !== null) return path;
+  throw new OperatorError("CONFIG_INVALID", {
+    where: "tideway explain <url>",
+    seen: show(url.pathname),
+    allowed: "a path that a request may have",
+    hint: "A request with this path is refused with 400: look for %00 and for % without two digits.",
+  });
 }
 
 function withoutPrefix(path: string, prefix: string): string {

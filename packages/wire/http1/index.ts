@@ -5,3 +5,4 @@ export type { HttpFault, HttpFaultCode } from "./faults.ts";
 export { Framing } from "./framing.ts";
 export { Phase, RequestDecoder } from "./request.ts";
 export { ResponseDecoder } from "./response.ts";
+export { normalisePath } from "./target.ts";
