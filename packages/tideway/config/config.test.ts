@@ -100,6 +100,13 @@ test("wrong types, ranges and URLs say what was seen and what is allowed", () =>
   assert.ok(!makePlan(file, { services: { web: {} }, sites }, {}).ok, "a service that says nothing");
 });
 
+test("a service that says nothing is told what a service may be, and a value of a wrong kind what it may be instead", () => {
+  const empty = issueOf({ services: { web: {} }, sites });
+  assert.equal(empty.path, "services.web");
+  assert.match(empty.allowed, /a key "command", or a key "upstreams", or a key "files"/);
+  assert.equal(issueOf({ services, sites, console: true }).allowed, "false, or an object");
+});
+
 test("an unknown service in a site is refused with the services that there are", () => {
   const issue = issueOf({ services, sites: { "a.test": { "/": "wbe" } } });
   assert.equal(issue.path, 'sites["a.test"]["/"]');

@@ -87,7 +87,11 @@ function explain(schema: AnySchema, input: unknown, issue: RawIssue, base: reado
     const branch = intendedBranch(issue.errors);
     if (branch !== null) return branch.flatMap((inner) => explain(schema, input, inner, path));
     const allowed = [
-      ...new Set(issue.errors.flatMap((errors) => errors.filter((e) => e.path.length === 0).map(allowedOf))),
+      ...new Set(
+        issue.errors.flatMap((errors) =>
+          errors.flatMap((e) => (e.path.length === 0 ? allowedOf(e) : (missingKey(e) ?? []))),
+        ),
+      ),
     ];
     return [
       {
@@ -148,16 +152,24 @@ function allowedOf(issue: RawIssue): string {
 }
 
 /**
- * The branch of a union that the writer meant: the one that finds fault only below the top, or, failing that, the one
- * whose faults are all unknown keys. None when the value's very kind is wrong.
+ * The branch of a union that the writer meant: of those that fit the value's kind, the one with the fewest faults. None
+ * when the value's very kind is wrong, or when it has nothing that tells the branches apart.
  */
 function intendedBranch(branches: readonly (readonly RawIssue[])[]): readonly RawIssue[] | null {
-  const depth = (issue: RawIssue) => issue.path.length;
-  const kindFits = (issues: readonly RawIssue[]) =>
-    !issues.some((issue) => issue.code === "invalid_type" && depth(issue) === 0);
-  const fitting = branches.filter(kindFits);
-  if (fitting.length === 0) return null;
-  return fitting.reduce((best, next) => (next.length < best.length ? next : best));
+  const isWhole = ({ code, path }: RawIssue) =>
+    path.length === 0 && (code === "invalid_type" || code === "invalid_value");
+  const fitting = branches.filter((issues) => !issues.some(isWhole)).toSorted((a, b) => a.length - b.length);
+  const [best, next] = fitting;
+  if (best === undefined) return null;
+  const isUndecided = next?.length === best.length && best.every((issue) => missingKey(issue) !== null);
+  return isUndecided ? null : best;
+}
+
+/** The key that the finding misses in the value itself; null for other findings. */
+function missingKey(issue: RawIssue): string | null {
+  const isMissing =
+    issue.code === "invalid_type" && issue.path.length === 1 && issue.message.endsWith("received undefined");
+  return isMissing ? `a key ${JSON.stringify(String(issue.path[0]))}` : null;
 }
 
 /** Keys that the schema knows at `path`; where several branches are possible, those of the branch that the value fits best. */
