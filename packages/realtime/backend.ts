@@ -46,6 +46,10 @@ export function joinHub(
       throw new Error("this server has joined Tideway's hub (TIDEWAY_LINK): attach it in the tick in which it is made");
     },
     leaving: () => link.send({ type: "leaving" }),
-    close: () => link.close(),
+    async close() {
+      // The clients stay, and only this process can answer what it was asked.
+      await session.owed.settled();
+      await link.close();
+    },
   };
 }

@@ -266,3 +266,59 @@ for (const [transport, options] of transports) {
     });
   });
 }
+
+test("a server that closes gives the answers that its handlers still owe; the client sees nothing of it", async () => {
+  let finish = () => {};
+  const first = start("first", (io) =>
+    io.on("connection", (socket) => {
+      socket.on("slow", (done) => {
+        finish = () => done("late, but true");
+        socket.emit("begun");
+      });
+      socket.on("never", () => {});
+    }),
+  );
+  const client = await join({ transports: ["websocket"] });
+  const disconnects: string[] = [];
+  client.on("disconnect", (reason: string) => disconnects.push(reason));
+  const begun = next(client, "begun");
+  const answer = client.timeout(4_000).emitWithAck("slow");
+  await begun;
+  start("second", naming("second"));
+  const closed = first.close();
+  assert.equal(await client.emitWithAck("who"), "second");
+  finish();
+  assert.equal(await answer, "late, but true");
+  await closed;
+  assert.deepEqual(disconnects, []);
+});
+
+test("an event or an answer that is none closes the client's line, as in the reference", async () => {
+  let ask = () => {};
+  start("only", (io) =>
+    io.on("connection", (socket) => {
+      ask = () => socket.emit("ask", () => {});
+    }),
+  );
+  for (const event of ["connect_error", "newListener"]) {
+    const client = await join({ transports: ["websocket"] });
+    const gone = next(client, "disconnect");
+    // The stock client refuses to send these.
+    client.io.engine.write(`2["${event}"]`);
+    assert.equal((await gone)[0], "transport close", event);
+  }
+  for (const text of ["2[]", "2[oops", '2["a"', "2{}"]) {
+    const client = await join({ transports: ["websocket"] });
+    const gone = next(client, "disconnect");
+    client.io.engine.write(text);
+    assert.equal((await gone)[0], "transport close", text);
+  }
+  const client = await join({ transports: ["websocket"] });
+  const gone = next(client, "disconnect");
+  client.io.engine.on("packet", ({ data }: { data?: string }) => {
+    const id = /^2(\d+)\["ask"\]/.exec(data ?? "")?.[1];
+    if (id !== undefined) client.io.engine.write(`3${id}[oops`);
+  });
+  ask();
+  assert.equal((await gone)[0], "transport close", "an answer");
+});

@@ -80,6 +80,7 @@ export class Server<
         },
         onRooms: (socket, joined, left) => this.#held.get(socket)?._roomsChanged(joined, left),
         onUpgraded: (connection, transport) => this.#connections.get(connection)?._upgraded(transport),
+        onFault: (socket) => this.#held.get(socket)?._closeLine(),
       },
       systemClock,
     );

@@ -8,6 +8,7 @@
 import type { Clock } from "@tideway/base";
 import type { Selector, ServerPort, ToHub, ToServer } from "@tideway/engine/hub";
 import { encodeArguments, parseArguments } from "@tideway/wire/socketio";
+import { OwedAnswers } from "./owed-answers.ts";
 
 /** What came of `publish`. */
 export interface Published {
@@ -56,6 +57,8 @@ export interface SessionEvents {
   onDisconnect(socket: string, reason: Extract<ToServer, { type: "disconnect" }>["reason"]): void;
   onRooms(socket: string, joined: readonly string[], left: readonly string[]): void;
   onUpgraded(connection: string, transport: ConnectMessage["transport"]): void;
+  /** The client sent an event or an answer that is none: its line is to be closed. */
+  onFault(socket: string): void;
 }
 
 /** Somebody waits for clients' answers to one emit. */
@@ -72,12 +75,14 @@ export interface EmitFlags {
   readonly timeoutMs: number;
 }
 
-/** How long a question waits for a hub that is away. */
+/** How long a question that was asked while the hub was away waits. */
 const awayMs = 10_000;
 
 export class HubSession implements ServerPort {
   readonly #events: SessionEvents;
   readonly #clock: Clock;
+  /** Answers to clients. */
+  readonly owed: OwedAnswers;
   #uplink: Uplink | null = null;
   /** What was said before there was a way to the hub: between `new Server()` and the end of its tick. */
   #early: ToHub[] = [];
@@ -89,6 +94,7 @@ export class HubSession implements ServerPort {
   constructor(events: SessionEvents, clock: Clock) {
     this.#events = events;
     this.#clock = clock;
+    this.owed = new OwedAnswers(clock);
   }
 
   /** Names the way to the hub. */
@@ -104,12 +110,15 @@ export class HubSession implements ServerPort {
   }
 
   emit(to: Selector, args: readonly unknown[], flags: EmitFlags, collector: AnswerCollector | null): void {
+    const { volatile, timeoutMs } = flags;
     let answers: number | null = null;
     if (collector !== null) {
-      answers = this.#ask(this.#collectors, collector, () => collector.onAnswered(1));
+      // The hub counts the time from when it gets the emit, and one that may be dropped does not wait for it.
+      const limit = timeoutMs > 0 ? timeoutMs : awayMs;
+      const final = volatile || timeoutMs > 0;
+      answers = this.#ask(this.#collectors, collector, () => collector.onAnswered(1), limit, final);
     }
     const payload = encodeArguments(args);
-    const { volatile, timeoutMs } = flags;
     this.tell({ type: "emit", to, payload, volatile, answers, timeoutMs, receipt: null, key: null });
   }
 
@@ -128,8 +137,15 @@ export class HubSession implements ServerPort {
     });
   }
 
+  /** To a client that waits for an answer. */
+  reply(socket: string, ack: number, args: readonly unknown[]): void {
+    this.tell({ type: "reply", socket, ack, payload: encodeArguments(args) });
+    this.owed.given(ack);
+  }
+
   /** The hub is gone, or this server leaves: whatever waits for it is told so. */
   lost(code: "HUB_LOST" | "CLOSED"): void {
+    this.owed.clear();
     const waiting = [...this.#receipts.values(), ...this.#requests.values()];
     const collectors = [...this.#collectors.values()];
     this.#receipts.clear();
@@ -139,13 +155,16 @@ export class HubSession implements ServerPort {
     for (const collector of collectors) collector.onAnswered(1);
   }
 
-  /** Writes down who waits. Asked while the hub is away, it is given up after a time; otherwise the hub's end is its end. */
-  #ask<T>(waiting: Map<number, T>, who: T, giveUp: () => void): number {
+  /**
+   * Writes down who waits. The hub's end is its end; asked while the hub is away, it is given up after a time, for it may
+   * never reach the hub. Unless `final`, only if the hub is still away then: it may have the question in its hands.
+   */
+  #ask<T>(waiting: Map<number, T>, who: T, giveUp: () => void, limitMs = awayMs, final = true): number {
     const number = ++this.#numbers;
     waiting.set(number, who);
     if (this.#uplink?.open !== true) {
-      this.#clock.after(awayMs, () => {
-        if (this.#uplink?.open !== true && waiting.delete(number)) giveUp();
+      this.#clock.after(limitMs, () => {
+        if ((final || this.#uplink?.open !== true) && waiting.delete(number)) giveUp();
       });
     }
     return number;
@@ -159,11 +178,12 @@ export class HubSession implements ServerPort {
         break;
       case "event": {
         const args = parsePayload(message.payload, "event");
-        if (args !== null) this.#events.onEvent(message.socket, args, message.ack);
+        if (args === null) this.#events.onFault(message.socket);
+        else this.#events.onEvent(message.socket, args, message.ack);
         break;
       }
       case "answer":
-        this.#onAnswer(message.emit, message.payload);
+        this.#onAnswer(message);
         break;
       case "answered": {
         const collector = this.#collectors.get(message.emit);
@@ -197,15 +217,16 @@ export class HubSession implements ServerPort {
     }
   }
 
-  #onAnswer(emit: number, payload: Extract<ToServer, { type: "answer" }>["payload"]): void {
+  #onAnswer({ emit, socket, payload }: Extract<ToServer, { type: "answer" }>): void {
     const collector = this.#collectors.get(emit);
     if (collector === undefined) return;
     const args = parsePayload(payload, "answer");
-    if (args !== null && collector.onAnswer(args)) this.#collectors.delete(emit);
+    if (args === null) this.#events.onFault(socket);
+    else if (collector.onAnswer(args)) this.#collectors.delete(emit);
   }
 }
 
-/** The hub has checked the text before; what fails here all the same came from a hub of another mind, and is no event. */
+/** Null for what is no event, or no answer. The hub passes texts on unread, so that they are parsed once: here. */
 function parsePayload(
   payload: { json: string; attachments: readonly Uint8Array[] },
   role: "event" | "answer",

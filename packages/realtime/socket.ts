@@ -2,8 +2,6 @@
  * A client in one namespace, as the user's code sees it: Socket.IO's `Socket`. It turns calls into the hub's messages
  * and the hub's messages into events; who is in which room and what is delivered is decided by the hub.
  */
-
-import { encodeArguments } from "@tideway/wire/socketio";
 import {
   type BroadcastFlags,
   BroadcastOperator,
@@ -79,6 +77,8 @@ export class Socket<
   #anyOutgoing: AnyListener[] = [];
   #flags: BroadcastFlags = {};
   #ended = false;
+  /** Ended because this server stops: the client does not know, and can still be answered. */
+  #handedOver = false;
 
   /** @internal */
   constructor(
@@ -301,9 +301,15 @@ export class Socket<
     for (const room of left) this.#rooms.delete(room);
   }
 
+  /** The client broke the rules. @internal */
+  _closeLine(): void {
+    this.nsp.session.tell({ type: "close", to: this.#self(), connection: true });
+  }
+
   /** This server holds the socket no longer. @internal */
   _ended(reason: DisconnectReason): void {
     if (this.#ended) return;
+    this.#handedOver = reason === "server shutting down";
     const wasConnected = this.connected;
     if (wasConnected) callListeners(this, "disconnecting", [reason]);
     this.#ended = true;
@@ -343,10 +349,11 @@ export class Socket<
 
   #answerer(ack: number): AnyFunction {
     let sent = false;
+    this.nsp.session.owed.owe(ack);
     return (...args: unknown[]) => {
-      if (sent || this.#ended) return;
+      if (sent || (this.#ended && !this.#handedOver)) return;
       sent = true;
-      this.nsp.session.tell({ type: "reply", socket: this.id, ack, payload: encodeArguments(args) });
+      this.nsp.session.reply(this.id, ack, args);
     };
   }
 }
