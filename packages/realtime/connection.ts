@@ -8,22 +8,24 @@ import { callListeners } from "./user-code.ts";
 
 type TransportName = ConnectMessage["transport"];
 
+/** A socket of this server on the line. */
+interface Holder {
+  _closeLine(): void;
+}
+
 export class Connection extends EventEmitter {
   readonly id: string;
   readonly protocol = 4;
   readonly remoteAddress: string;
   readyState: "open" | "closed" = "open";
   #transport: { readonly name: TransportName };
-  readonly #end: () => void;
-  /** Sockets of this server on this line. */
-  #holders = 0;
+  readonly #holders = new Set<Holder>();
 
-  constructor(message: ConnectMessage, end: () => void) {
+  constructor(message: ConnectMessage) {
     super();
     this.id = message.connection;
     this.remoteAddress = message.handshake.address;
     this.#transport = { name: message.transport };
-    this.#end = end;
   }
 
   get transport(): { readonly name: TransportName } {
@@ -32,7 +34,11 @@ export class Connection extends EventEmitter {
 
   /** Closes the line, and with it every socket on it. The client reconnects. */
   close(): void {
-    if (this.readyState === "open") this.#end();
+    // The hub finds the line by any socket that is still on it.
+    for (const holder of this.#holders) {
+      holder._closeLine();
+      return;
+    }
   }
 
   /** @internal */
@@ -42,13 +48,14 @@ export class Connection extends EventEmitter {
   }
 
   /** @internal */
-  _hold(): void {
-    this.#holders++;
+  _hold(holder: Holder): void {
+    this.#holders.add(holder);
   }
 
   /** True when nobody of this server holds it any more. @internal */
-  _release(reason: string): boolean {
-    if (--this.#holders > 0) return false;
+  _release(holder: Holder, reason: string): boolean {
+    this.#holders.delete(holder);
+    if (this.#holders.size > 0) return false;
     this.readyState = "closed";
     callListeners(this, "close", [reason]);
     return true;

@@ -268,10 +268,7 @@ export class Server<
   #connection(message: ConnectMessage): Connection {
     const known = this.#connections.get(message.connection);
     if (known !== undefined) return known;
-    const connection = new Connection(message, () => {
-      const to = { namespace: message.namespace, rooms: [message.socket], except: [] };
-      this.#session.tell({ type: "close", to, connection: true });
-    });
+    const connection = new Connection(message);
     this.#connections.set(connection.id, connection);
     return connection;
   }
@@ -305,9 +302,13 @@ export class Server<
   }
 
   /** @internal */
-  _release(socket: SocketId, connection: Connection, reason: string): void {
-    this.#held.delete(socket);
-    if (connection._release(reason)) this.#connections.delete(connection.id);
+  _release(
+    socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+    connection: Connection,
+    reason: string,
+  ): void {
+    this.#held.delete(socket.id);
+    if (connection._release(socket, reason)) this.#connections.delete(connection.id);
   }
 
   /** @internal */

@@ -41,6 +41,21 @@ cases["joins and data of a middleware hold afterwards"] = async (stage) => {
   assert.deepEqual(await heard, ["Anna"]);
 };
 
+cases["conn.close ends the line from whichever namespace is left on it"] = async (stage) => {
+  stage.io.of("/admin");
+  const [client] = await stage.connect();
+  const admin = client.io.socket("/admin");
+  const arrived = new Promise<ReferenceSocket>((resolve) => stage.io.of("/admin").once("connection", resolve));
+  admin.connect();
+  const socket = await arrived;
+  const left = new Promise((resolve) => stage.io.sockets.sockets.get(client.id!)!.once("disconnect", resolve));
+  client.disconnect();
+  await left;
+  const gone = next(admin, "disconnect");
+  socket.conn.close();
+  assert.equal((await gone)[0], "transport close");
+};
+
 cases["a socket's middleware sees each event, may drop it and report an error"] = async (stage) => {
   const [client, socket] = await stage.connect();
   const seen: unknown[] = [];
