@@ -5,68 +5,82 @@
  * It is noticed when the property is read (whoever reads it may go on to change what is inside) or something is set on
  * it; then, when the user's code has run, its JSON is compared with what the hub has. A nested object that was taken out
  * earlier and is changed much later is noticed at the next access.
+ *
+ * Most sockets carry nothing: until somebody looks, there is only the text.
  */
-export interface DataKeeper {
-  get(): unknown;
-  set(value: unknown): void;
-  /** Compares now: true when there was something to tell. */
-  check(): boolean;
+export interface DataOwner {
+  /** The JSON is another than the hub has. */
+  _dataChanged(json: string): void;
+  /** It is not JSON. */
+  _dataFault(error: unknown): void;
 }
 
-export function keepData(json: string, tell: (json: string) => void, fault: (error: unknown) => void): DataKeeper {
-  let known = json === "" ? "{}" : json;
-  let due = false;
-  const check = () => {
-    due = false;
+export class KeptData {
+  readonly #owner: DataOwner;
+  /** What the hub has. */
+  #known: string;
+  /** Null until somebody looks. */
+  #value: { readonly watched: unknown } | null = null;
+  #due = false;
+
+  constructor(json: string, owner: DataOwner) {
+    this.#known = json === "" ? "{}" : json;
+    this.#owner = owner;
+  }
+
+  get(): unknown {
+    this.#value ??= { watched: this.#watch(JSON.parse(this.#known)) };
+    this.#touch();
+    return this.#value.watched;
+  }
+
+  set(value: unknown): void {
+    this.#value = { watched: this.#watch(value) };
+    this.#touch();
+  }
+
+  /** Compares now. */
+  check(): void {
+    this.#due = false;
+    if (this.#value === null) return;
     let now: string;
     try {
-      now = JSON.stringify(value) ?? "null";
+      now = JSON.stringify(this.#value.watched) ?? "null";
     } catch (error) {
-      fault(error);
-      return false;
+      this.#owner._dataFault(error);
+      return;
     }
-    if (now === known) return false;
-    known = now;
-    tell(now);
-    return true;
-  };
-  const touch = () => {
-    if (due) return;
-    due = true;
+    if (now === this.#known) return;
+    this.#known = now;
+    this.#owner._dataChanged(now);
+  }
+
+  #touch(): void {
+    if (this.#due) return;
+    this.#due = true;
     // Before the turn ends, and so in the same batch as what the user's code sent.
     queueMicrotask(() => {
-      if (due) check();
+      if (this.#due) this.check();
     });
-  };
-  let value = watch(JSON.parse(known), touch);
-  return {
-    get() {
-      touch();
-      return value;
-    },
-    set(next) {
-      value = watch(next, touch);
-      touch();
-    },
-    check,
-  };
-}
+  }
 
-/** `data` itself behind a proxy: `socket.data.user = await find()` sets long after it read. */
-function watch(value: unknown, touch: () => void): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  return new Proxy(value, {
-    set(target, key, next) {
-      touch();
-      return Reflect.set(target, key, next);
-    },
-    deleteProperty(target, key) {
-      touch();
-      return Reflect.deleteProperty(target, key);
-    },
-    defineProperty(target, key, descriptor) {
-      touch();
-      return Reflect.defineProperty(target, key, descriptor);
-    },
-  });
+  /** `data` itself behind a proxy: `socket.data.user = await find()` sets long after it read. */
+  #watch(value: unknown): unknown {
+    if (typeof value !== "object" || value === null) return value;
+    const touch = () => this.#touch();
+    return new Proxy(value, {
+      set(target, key, next) {
+        touch();
+        return Reflect.set(target, key, next);
+      },
+      deleteProperty(target, key) {
+        touch();
+        return Reflect.deleteProperty(target, key);
+      },
+      defineProperty(target, key, descriptor) {
+        touch();
+        return Reflect.defineProperty(target, key, descriptor);
+      },
+    });
+  }
 }

@@ -15,7 +15,7 @@ import { type Handshake, readHandshake } from "./handshake.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Server } from "./server.ts";
 import type { AnswerCollector, ConnectMessage } from "./session.ts";
-import { type DataKeeper, keepData } from "./socket-data.ts";
+import { KeptData } from "./socket-data.ts";
 import {
   type AllButLast,
   type Any,
@@ -71,7 +71,7 @@ export class Socket<
   connected = false;
 
   readonly #rooms: Set<Room>;
-  readonly #data: DataKeeper;
+  readonly #data: KeptData;
   readonly #middlewares: ((event: Event, next: Next<Error>) => unknown)[] = [];
   #anyListeners: AnyListener[] = [];
   #anyOutgoing: AnyListener[] = [];
@@ -94,14 +94,10 @@ export class Socket<
     this.recovered = message.recovered;
     this.handshake = readHandshake(message.handshake, message.auth);
     this.#rooms = new Set(message.rooms);
-    this.#data = keepData(
-      message.data,
-      (json) => nsp.session.tell({ type: "data", socket: this.id, data: json }),
-      (err) => nsp.server._logger.warn({ err, socket: this.id }, "socket.data is not JSON; it is not kept"),
-    );
+    this.#data = new KeptData(message.data, this);
     // As in Socket.IO: a client's event named "error" without a listener must not end the process.
     this.on("error", ignore as Any);
-    conn._hold();
+    conn._hold(this);
   }
 
   /** Whatever the application attaches: kept when the client reconnects or another process takes over. Must be JSON. */
@@ -275,6 +271,16 @@ export class Socket<
     return this.#anyOutgoing;
   }
 
+  /** @internal */
+  _dataChanged(data: string): void {
+    this.nsp.session.tell({ type: "data", socket: this.id, data });
+  }
+
+  /** @internal */
+  _dataFault(err: unknown): void {
+    this.server._logger.warn({ err, socket: this.id }, "socket.data is not JSON; it is not kept");
+  }
+
   /** Middlewares have passed. @internal */
   _accepted(): void {
     this.#rooms.add(this.id);
@@ -301,7 +307,7 @@ export class Socket<
     for (const room of left) this.#rooms.delete(room);
   }
 
-  /** The client broke the rules. @internal */
+  /** Ends the line, and with it every socket on it: the client broke the rules, or somebody asked. @internal */
   _closeLine(): void {
     this.nsp.session.tell({ type: "close", to: this.#self(), connection: true });
   }
@@ -317,7 +323,7 @@ export class Socket<
     this.connected = false;
     this.nsp._forget(this);
     if (wasConnected) callListeners(this, "disconnect", [reason]);
-    this.server._release(this.id, this.conn, reason);
+    this.server._release(this, this.conn, reason);
   }
 
   #self(): { namespace: string; rooms: string[]; except: string[] } {

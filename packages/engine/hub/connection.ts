@@ -29,7 +29,7 @@ export class ClientConnection implements Connection, ClientLine {
   /** Runs until the client is in a namespace. */
   timer: Timer | null = null;
   /** Namespaces that ended from the server's side: the client may not know yet. */
-  readonly #endedNamespaces = new Set<string>();
+  #endedNamespaces: Set<string> | null = null;
   readonly #assembly: PacketAssembly;
   readonly #limits: HubLimits;
   readonly #outbox: Outbox;
@@ -55,10 +55,12 @@ export class ClientConnection implements Connection, ClientLine {
 
   /** The server has ended the namespace: what is still under way for it is passed over. */
   ended(namespace: string): void {
-    this.#endedNamespaces.add(namespace);
-    if (this.#endedNamespaces.size <= this.#limits.namespacesPerConnectionMax) return;
-    const oldest = this.#endedNamespaces.values().next().value;
-    if (oldest !== undefined) this.#endedNamespaces.delete(oldest);
+    this.#endedNamespaces ??= new Set();
+    const ended = this.#endedNamespaces;
+    ended.add(namespace);
+    if (ended.size <= this.#limits.namespacesPerConnectionMax) return;
+    const oldest = ended.values().next().value;
+    if (oldest !== undefined) ended.delete(oldest);
   }
 
   upgraded(transport: TransportName): void {
@@ -88,13 +90,14 @@ export class ClientConnection implements Connection, ClientLine {
       if (socket !== undefined) this.#misplaced("a second CONNECT");
       else if (this.sockets.size >= this.#limits.namespacesPerConnectionMax) this.#misplaced("too many namespaces");
       else {
-        this.#endedNamespaces.delete(namespace);
+        this.#endedNamespaces?.delete(namespace);
         this.#events.onConnect(this, namespace, json);
       }
       return;
     }
     if (socket === undefined || !socket.isIn) {
-      if (socket !== undefined || !this.#endedNamespaces.has(namespace)) this.#misplaced("a packet before CONNECT");
+      if (socket !== undefined || this.#endedNamespaces?.has(namespace) !== true)
+        this.#misplaced("a packet before CONNECT");
       return;
     }
     switch (type) {
