@@ -17,6 +17,7 @@ export const operatorErrors = {
   START_DATA_UNUSABLE: "The data directory cannot be used.",
   START_ALREADY_RUNNING: "Another Tideway uses this data directory.",
   CONTROL_UNREACHABLE: "No running Tideway was found.",
+  CONTROL_REFUSED: "The running Tideway cannot do that.",
   STORE_FAILED: "The disk refused a write that had to be durable.",
 } as const;
 export type OperatorErrorCode = keyof typeof operatorErrors;

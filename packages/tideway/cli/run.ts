@@ -6,6 +6,7 @@ import { OperatorError } from "@tideway/base";
 import { Command, CommanderError } from "commander";
 import { ConfigurationFault, version } from "../config/index.ts";
 import { check } from "./check.ts";
+import { deploy } from "./deploy.ts";
 import { explain } from "./explain.ts";
 import { start } from "./start.ts";
 import { status } from "./status.ts";
@@ -50,6 +51,13 @@ export async function run(argv: readonly string[]): Promise<number> {
     .argument("[config]", configuration)
     .option("--json", "print JSON")
     .action(command(explain));
+  program
+    .command("deploy")
+    .description("replace the instances of a service one by one; requests and sockets notice nothing")
+    .argument("<service>", "a service with a command")
+    .argument("[config]", configuration)
+    .option("--json", "print JSON")
+    .action(command(deploy));
   try {
     await program.parseAsync(argv, { from: "user" });
     return code;

@@ -103,11 +103,19 @@ test("the control socket answers status and pick, to its owner only", async (t) 
   const control = await serveControl(dataDirectory, {
     status: () => report,
     pick: (service) => (service === "web" ? "web-1" : null),
+    deploy: async (service) => {
+      if (service !== "web") throw new OperatorError("CONTROL_REFUSED", { where: service, hint: "Name another." });
+    },
   });
   t.after(() => control.close());
   assert.deepEqual(await askControl(dataDirectory, "/status"), report);
   assert.deepEqual(await askControl(dataDirectory, "/pick?service=web"), { instance: "web-1" });
   assert.deepEqual(await askControl(dataDirectory, "/pick?service=none"), { instance: null });
+  assert.deepEqual(await askControl(dataDirectory, "/deploy?service=web", { method: "POST" }), {});
+  const refused = (error: unknown) =>
+    error instanceof OperatorError && error.code === "CONTROL_REFUSED" && error.details.where === "api";
+  await assert.rejects(askControl(dataDirectory, "/deploy?service=api", { method: "POST" }), refused);
+  assert.equal(await askControl(dataDirectory, "/deploy?service=web"), null, "nothing changes on a GET");
   assert.equal(statSync(socketPath(dataDirectory, "control")).mode & 0o777, 0o600);
 });
 

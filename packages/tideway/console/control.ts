@@ -8,7 +8,7 @@ import { chmodSync, rmSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { OperatorError } from "@tideway/base";
+import { OperatorError, type OperatorErrorCode, type OperatorErrorDetails } from "@tideway/base";
 import type { StatusReport } from "./report.ts";
 
 const answerTimeoutMs = 5_000;
@@ -18,6 +18,13 @@ export interface ControlAnswers {
   status(): StatusReport;
   /** The instance that a request to this service would go to now; null when none could take it. */
   pick(service: string): string | null;
+  /** Replaces the service's instances one by one. Rejects with an OperatorError; those not yet replaced go on. */
+  deploy(service: string): Promise<void>;
+}
+
+/** What goes over the line when something cannot be done. */
+interface Refusal {
+  readonly error: { readonly code: OperatorErrorCode; readonly details: OperatorErrorDetails };
 }
 
 /**
@@ -39,15 +46,21 @@ export async function serveControl(dataDirectory: string, answers: ControlAnswer
   const path = socketPath(dataDirectory, "control");
   rmSync(path, { force: true });
   const server = createServer((incoming, outgoing) => {
+    const say = (status: number, body: unknown) => {
+      outgoing.writeHead(status, { "content-type": "application/json" });
+      outgoing.end(JSON.stringify(body));
+    };
     const url = new URL(incoming.url ?? "/", "http://control");
-    const answer =
-      url.pathname === "/status"
-        ? answers.status()
-        : url.pathname === "/pick"
-          ? { instance: answers.pick(url.searchParams.get("service") ?? "") }
-          : null;
-    outgoing.writeHead(answer === null ? 404 : 200, { "content-type": "application/json" });
-    outgoing.end(JSON.stringify(answer));
+    const service = url.searchParams.get("service") ?? "";
+    const asked = `${incoming.method} ${url.pathname}`;
+    if (asked === "GET /status") say(200, answers.status());
+    else if (asked === "GET /pick") say(200, { instance: answers.pick(service) });
+    else if (asked === "POST /deploy") {
+      answers.deploy(service).then(
+        () => say(200, {}),
+        (error: unknown) => say(409, refusalOf(error)),
+      );
+    } else say(404, null);
   });
   await new Promise<void>((done, failed) => {
     server.once("error", failed);
@@ -63,26 +76,44 @@ export async function serveControl(dataDirectory: string, answers: ControlAnswer
   };
 }
 
-/** Asks the server that runs on `dataDirectory`. Throws CONTROL_UNREACHABLE when there is none. */
-export async function askControl<T>(dataDirectory: string, path: string): Promise<T> {
+function refusalOf(error: unknown): Refusal {
+  const known = error instanceof OperatorError;
+  const details = known ? error.details : { where: "tideway", seen: String(error), hint: "See its log." };
+  return { error: { code: known ? error.code : "CONTROL_REFUSED", details: { ...details, cause: undefined } } };
+}
+
+/**
+ * Asks the server that runs on `dataDirectory`, and waits 5 s unless told otherwise. Throws CONTROL_UNREACHABLE when there
+ * is none, and its own error when it refuses.
+ */
+export async function askControl<T>(
+  dataDirectory: string,
+  path: string,
+  { method = "GET", timeoutMs = answerTimeoutMs } = {},
+): Promise<T> {
+  const answer = await exchange(dataDirectory, path, method, timeoutMs);
+  const { error } = (answer ?? {}) as Partial<Refusal>;
+  if (error !== undefined) throw new OperatorError(error.code, error.details);
+  return answer as T;
+}
+
+async function exchange(dataDirectory: string, path: string, method: string, timeoutMs: number): Promise<unknown> {
   try {
-    return await new Promise<T>((done, failed) => {
-      const asked = request(
-        { socketPath: socketPath(dataDirectory, "control"), path, timeout: answerTimeoutMs },
-        (answer) => {
-          const pieces: Buffer[] = [];
-          answer.on("data", (piece: Buffer) => pieces.push(piece));
-          answer.on("error", failed);
-          answer.on("end", () => {
-            try {
-              done(JSON.parse(Buffer.concat(pieces).toString()) as T);
-            } catch (error) {
-              failed(error);
-            }
-          });
-        },
-      );
-      asked.on("timeout", () => asked.destroy(new Error(`no answer within ${answerTimeoutMs} ms`)));
+    return await new Promise((done, failed) => {
+      const socket = socketPath(dataDirectory, "control");
+      const asked = request({ socketPath: socket, path, method, timeout: timeoutMs }, (answer) => {
+        const pieces: Buffer[] = [];
+        answer.on("data", (piece: Buffer) => pieces.push(piece));
+        answer.on("error", failed);
+        answer.on("end", () => {
+          try {
+            done(JSON.parse(Buffer.concat(pieces).toString()));
+          } catch (error) {
+            failed(error);
+          }
+        });
+      });
+      asked.on("timeout", () => asked.destroy(new Error(`no answer within ${timeoutMs} ms`)));
       asked.on("error", failed);
       asked.end();
     });

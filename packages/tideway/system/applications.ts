@@ -2,7 +2,7 @@
  * The services that answer through instances: processes that Tideway runs, and upstreams that others run. Owns the
  * meeting of three rooms: the apphost starts and ends processes, the service probes and balances, the proxy forwards.
  */
-import type { Target } from "@tideway/base";
+import { OperatorError, type Target } from "@tideway/base";
 import { type AppHost, createAppHost, type InstanceObserver } from "@tideway/edge/apphost";
 import { systemClock, systemRandom } from "@tideway/edge/clock";
 import { createProxy, type ProxyTarget } from "@tideway/edge/proxy";
@@ -21,6 +21,8 @@ interface Member {
 export class Applications {
   readonly #members = new Map<string, Member>();
   readonly #host: AppHost;
+  readonly #deploying = new Set<string>();
+  readonly #commands: readonly string[];
 
   constructor(plan: Plan, realtime: ReadonlyMap<string, RealtimeService>, log: Log) {
     for (const [name, service] of plan.services) {
@@ -30,6 +32,7 @@ export class Applications {
     const commands = [...plan.services].flatMap(([name, service]) => {
       return service.kind === "command" ? [[name, specOf(service.options, links.get(name))] as const] : [];
     });
+    this.#commands = commands.map(([name]) => name);
     this.#host = createAppHost({
       services: Object.fromEntries(commands),
       observer: this.#observer(),
@@ -84,6 +87,22 @@ export class Applications {
     return this.#members.get(service)?.proxy.target(strip) ?? null;
   }
 
+  /** Replaces the instances of a service that Tideway runs, one by one: a new one serves before an old one drains. */
+  async deploy(service: string): Promise<void> {
+    if (!this.#commands.includes(service)) {
+      const allowed = this.#commands.join(" | ") || "none: no service has a command";
+      throw refusal(service, "no service that Tideway runs", `Name one of: ${allowed}.`);
+    }
+    if (this.#deploying.has(service))
+      throw refusal(service, "it is being deployed already", "Wait until that is done.");
+    this.#deploying.add(service);
+    try {
+      await this.#host.replace(service);
+    } finally {
+      this.#deploying.delete(service);
+    }
+  }
+
   /** The instance that a request would go to now. */
   pick(service: string): string | null {
     return this.#members.get(service)?.service.preview() ?? null;
@@ -110,6 +129,10 @@ export class Applications {
     }
     return { waiting, instances: reports };
   }
+}
+
+function refusal(service: string, seen: string, hint: string): OperatorError {
+  return new OperatorError("CONTROL_REFUSED", { where: `tideway deploy ${service}`, seen, hint });
 }
 
 function specOf(options: ServiceOf<"command">, link: string | undefined) {

@@ -202,6 +202,7 @@ export class System {
     this.#control = await serveControl(this.#plan.dataDirectory, {
       status: () => this.#report(),
       pick: (service) => this.#applications?.pick(service) ?? null,
+      deploy: async (service) => await this.#applications?.deploy(service),
     });
     const control = this.#control;
     this.#endings.push(() => control.close());
