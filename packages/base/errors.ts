@@ -81,7 +81,6 @@ export const answerErrors = {
   },
   HTTP_NOT_FOUND: { status: 404, message: "There is nothing at this address.", hint: "Check the path." },
   HTTP_METHOD: { status: 405, message: "This method is not allowed here.", hint: "See the Allow field." },
-  HTTP_TOO_LARGE: { status: 413, message: "The request's body is too large.", hint: "Send less." },
   HTTP_TARGET_TOO_LONG: { status: 414, message: "The address is too long.", hint: "Send data in the body instead." },
   HTTP_RANGE: { status: 416, message: "The range lies outside the file.", hint: "Ask for a range within its length." },
   HTTP_FIELDS_TOO_LARGE: {

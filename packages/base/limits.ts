@@ -31,8 +31,6 @@ export const limits = Object.freeze({
   /** Requests of one service that wait for an instance or a connection; beyond it the answer is 503 at once. */
   upstreamWaitersMax: 1_024,
   upstreamWaitMs: 5_000,
-  /** Pipelined requests that wait behind the one being answered; beyond it the connection is not read. */
-  pipelineMax: 32,
   retriesMax: 2,
   /** Share of recent requests that may be retries. */
   retryBudget: 0.2,
