@@ -126,15 +126,18 @@ export class Arrivals {
     socket.session = null;
   }
 
-  /** It is in: what it missed, CONNECT, what was held back. */
+  /**
+   * It is in: CONNECT, what it missed, what was held back. The reference sends what was missed before CONNECT; but a client
+   * keeps that for later and its offset stays, so a line that breaks between the two would bring the same events again.
+   */
   #welcome(socket: HubSocket, namespace: Namespace): void {
     if (socket.gone) return;
     const { line } = socket.connection;
     namespace.members.add(socket);
-    for (const packet of socket.missed ?? []) line.send(packet);
-    socket.missed = null;
     const identity = socket.pid === "" ? { sid: socket.id } : { sid: socket.id, pid: socket.pid };
     line.send(new Packet(encodeConnect(socket.namespace, JSON.stringify(identity))));
+    for (const packet of socket.missed ?? []) line.send(packet);
+    socket.missed = null;
     const held = socket.sink;
     socket.sink = line;
     if (held instanceof HoldBack) held.release(line);

@@ -21,7 +21,7 @@ test("with recovery CONNECT holds a pid, and every plain event an offset, volati
   assert.match(question!, /^2\d+\["q"\]$/, "one that wants an answer carries none: its last argument is a function");
 });
 
-test("what was missed comes before CONNECT with the same sid and pid, what is live after it", () => {
+test("CONNECT with the same sid and pid comes first, then what was missed, then what is live", () => {
   const { hub, server } = recovering();
   const client = new FakeClient(hub).connect();
   const { sid, pid } = client;
@@ -35,7 +35,7 @@ test("what was missed comes before CONNECT with the same sid and pid, what is li
   client.connect();
   assert.deepEqual(
     client.line.sent.map((packet) => packet.text.replace(/,"[^"]*"\]$/, "]").slice(0, 20)),
-    ['2["missed",1]', '2["missed",2]', `0{"sid":"${sid}","pid"`.slice(0, 20)],
+    [`0{"sid":"${sid}","pid"`.slice(0, 20), '2["missed",1]', '2["missed",2]'],
   );
   assert.equal(client.recovered, true);
   assert.deepEqual([client.sid, client.pid], [sid, pid]);
