@@ -44,8 +44,8 @@ class CuttingRelay {
           end();
         });
       }
-      client.on("data", (bytes) => upstream.write(bytes));
-      upstream.on("data", (bytes) => {
+      client.on("data", (bytes: Buffer) => upstream.write(bytes));
+      upstream.on("data", (bytes: Buffer) => {
         const passed = this.isCutting ? bytes.subarray(0, left) : bytes;
         left -= passed.length;
         const isCut = passed.length < bytes.length;
