@@ -6,17 +6,10 @@ const everywhere: readonly { readonly pattern: RegExp; readonly why: string }[] 
   { pattern: /(?<![\w.~-])\/(?:work|root)\/[\w.-]*/g, why: "is a path of one machine" },
   { pattern: /(?<![\w.~-])\/(?:home|Users)\/[\w-]+\//g, why: "is a path of one machine" },
   {
-    pattern: /\bregistry\.(?:npm\w*|yarn\w*|[\w-]+\.(?:com|org|net|io))[\w./:-]*/g,
+    pattern: /\b(?:[\w-]+\.)*(?:registry|mirrors?|artifactory)\.[\w-]+(?:\.[\w-]+)+[\w./:-]*/g,
     why: "is a registry's host; any mirror must do",
   },
-  {
-    pattern: /\b(?:deb|security)\.debian\.org\b|\b[\w-]*(?:artifactory|jfrog|verdaccio|npmmirror)[\w.-]*/g,
-    why: "is a registry's host; any mirror must do",
-  },
-  {
-    pattern: /\bCo-Authored-By\b|\b(?:Claude|Anthropic|ChatGPT|Copilot)\b/g,
-    why: "says who typed, which belongs to no file",
-  },
+  { pattern: /\bCo-Authored-By\b/g, why: "says who typed, which belongs to no file" },
 ];
 const unfinished = /\b(?:TODO|FIXME|XXX|HACK)\b/g;
 
