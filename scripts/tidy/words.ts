@@ -6,7 +6,7 @@ const everywhere: readonly { readonly pattern: RegExp; readonly why: string }[] 
   { pattern: /(?<![\w.~-])\/(?:work|root)\/[\w.-]*/g, why: "is a path of one machine" },
   { pattern: /(?<![\w.~-])\/(?:home|Users)\/[\w-]+\//g, why: "is a path of one machine" },
   {
-    pattern: /\b(?:[\w-]+\.)*(?:registry|mirrors?|artifactory)\.[\w-]+(?:\.[\w-]+)+[\w./:-]*/g,
+    pattern: /\b(?:[\w-]+\.)*(?:registry|mirrors?|artifactory)\.(?:[\w-]+\.)+(?:com|org|net|io|dev)\b[\w./:-]*/g,
     why: "is a registry's host; any mirror must do",
   },
   { pattern: /\bCo-Authored-By\b/g, why: "says who typed, which belongs to no file" },
