@@ -7,6 +7,7 @@ import type { Server as HttpsServer } from "node:https";
 import type { Logger } from "@tideway/base";
 import { silentLogger } from "@tideway/base";
 import { systemClock } from "@tideway/edge/clock";
+import type { DisconnectReason } from "@tideway/engine/hub";
 import { type Backend, joinHub } from "./backend.ts";
 import type { BroadcastOperator, ManyAnswers, RemoteSocket, Room, SocketId } from "./broadcast-operator.ts";
 import { Connection } from "./connection.ts";
@@ -16,7 +17,7 @@ import type { ServerOptions } from "./options.ts";
 import { openOwnHub } from "./own-hub.ts";
 import type { NamespaceMatcher } from "./parent-namespace.ts";
 import { type ConnectMessage, HubSession, type Published } from "./session.ts";
-import type { DisconnectReason, Socket } from "./socket.ts";
+import type { Socket } from "./socket.ts";
 import {
   type AllButLast,
   type Any,

@@ -2,6 +2,7 @@
  * A client in one namespace, as the user's code sees it: Socket.IO's `Socket`. It turns calls into the hub's messages
  * and the hub's messages into events; who is in which room and what is delivered is decided by the hub.
  */
+import type { DisconnectReason } from "@tideway/engine/hub";
 import {
   type BroadcastFlags,
   BroadcastOperator,
@@ -30,18 +31,6 @@ import {
   StrictEventEmitter,
 } from "./typed-events.ts";
 import { callListeners, callUser, type Next, runMiddlewares } from "./user-code.ts";
-
-export type DisconnectReason =
-  | "transport error"
-  | "transport close"
-  | "forced close"
-  | "ping timeout"
-  | "parse error"
-  | "server shutting down"
-  | "forced server close"
-  | "client namespace disconnect"
-  | "server namespace disconnect"
-  | "slow consumer";
 
 export interface SocketReservedEventsMap {
   disconnect: (reason: DisconnectReason, description?: Any) => void;
