@@ -1,6 +1,6 @@
 /**
- * The control socket: how `tideway status` and `tideway explain` reach the running server. HTTP over a Unix socket in the
- * data directory, readable by its owner only, so whoever can read the data may ask. Owns the line, not the answers.
+ * The control socket: how `tideway status`, `explain` and `deploy` reach the running server. HTTP over a Unix socket in the
+ * data directory, readable by its owner only, so whoever owns the data may ask, and deploy. Owns the line, not the answers.
  */
 
 import { createHash } from "node:crypto";
