@@ -82,6 +82,12 @@ export const answerErrors = {
   HTTP_NOT_FOUND: { status: 404, message: "There is nothing at this address.", hint: "Check the path." },
   HTTP_METHOD: { status: 405, message: "This method is not allowed here.", hint: "See the Allow field." },
   HTTP_TARGET_TOO_LONG: { status: 414, message: "The address is too long.", hint: "Send data in the body instead." },
+  HTTP_TOO_LARGE: {
+    status: 413,
+    message: "The request's body is larger than is allowed here.",
+    hint: "Send less, or in several requests.",
+  },
+  HTTP_TOO_MANY: { status: 429, message: "Too many requests.", hint: "Wait as long as Retry-After says." },
   HTTP_RANGE: { status: 416, message: "The range lies outside the file.", hint: "Ask for a range within its length." },
   HTTP_FIELDS_TOO_LARGE: {
     status: 431,
@@ -111,6 +117,13 @@ export const answerErrors = {
     hint: "Try again soon.",
     retryAfter: 2,
   },
+  HTTP_MAINTENANCE: {
+    status: 503,
+    message: "This part of the site is being worked on.",
+    hint: "Come back later.",
+    retryAfter: 60,
+  },
+  HTTP_BUSY: { status: 503, message: "Too much is going on here already.", hint: "Try again soon.", retryAfter: 1 },
   HTTP_UPSTREAM_TIMEOUT: { status: 504, message: "The service took too long to answer.", hint: "Try again later." },
   HTTP_VERSION: { status: 505, message: "This version of HTTP is not spoken here.", hint: "Use HTTP/1.1." },
 } as const satisfies Record<string, AnswerError>;

@@ -130,6 +130,23 @@ export interface Exchange {
   upgrade(fields: FieldList | null): { stream: ByteStream; head: Uint8Array };
 }
 
+/**
+ * What a listener's exchange offers besides, to whoever stands between the listener and the target: limits, counters,
+ * changes to the answer's head. Everything here is called before the target answers, mostly before it is handed the exchange.
+ */
+export interface GuardedExchange extends Exchange {
+  /** For the access log and the counters: the route's site and path as configured. Empty until somebody routed it. */
+  route: string;
+  /** A field for the final response besides the target's own. Not for framing and hop-by-hop fields. Costs nothing unless called. */
+  append(name: string, value: string): void;
+  /** `change` sees the target's status and fields before they are sent, and gives the fields that are; appended ones follow. */
+  rewrite(change: (status: number, fields: FieldList) => FieldList): void;
+  /** More bytes of the request's body than this are answered with 413, by length at once, by chunks when they come. */
+  limitBody(bytesMax: number): void;
+  /** Calls back once, when the exchange is over in whatever way; an upgraded one is over when its connection has closed. */
+  whenOver(callback: () => void): void;
+}
+
 /** Anything that can answer: a proxy to a service, files, the real-time transports, a fixed answer. */
 export interface Target {
   handle(exchange: Exchange): void;

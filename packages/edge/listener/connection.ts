@@ -92,11 +92,7 @@ export class Connection implements RequestSink, Line {
       this.#pump();
       return;
     }
-    try {
-      exchange.drained();
-    } catch (error) {
-      this.failed(exchange, error);
-    }
+    exchange.drained();
   };
 
   readonly #onEnd = (): void => {
@@ -196,22 +192,14 @@ export class Connection implements RequestSink, Line {
       if (this.#dropped > DRAIN_BYTES_MAX) exchange.closing = true;
       return;
     }
-    try {
-      exchange.deliver(chunk);
-    } catch (error) {
-      this.failed(exchange, error);
-    }
+    exchange.deliver(chunk);
     this.#haltUnlessReading();
   }
 
   onEnd(trailers: FieldList): void {
     const exchange = this.#exchange;
     if (exchange === null) return;
-    try {
-      exchange.deliverEnd(trailers);
-    } catch (error) {
-      this.failed(exchange, error);
-    }
+    exchange.deliverEnd(trailers);
     if (this.#exchange === exchange && exchange.answer === Answer.whole) this.#complete(exchange);
   }
 
@@ -250,9 +238,7 @@ export class Connection implements RequestSink, Line {
 
   broken(exchange: HttpExchange, what: string): void {
     if (what !== "") this.#journal.targetBroke(exchange, what);
-    exchange.detach();
-    this.#exchange = null;
-    this.#journal.record(exchange, exchange.id, exchange.status);
+    this.#part(exchange);
     this.#reset();
   }
 
@@ -263,24 +249,32 @@ export class Connection implements RequestSink, Line {
     else if (exchange.answer === Answer.streaming) this.broken(exchange, "");
   }
 
+  tooLarge(exchange: HttpExchange): void {
+    if (this.#exchange === exchange) this.#refuse(413, "BODY_TOO_LARGE", null, ExchangeEnd.malformed);
+  }
+
   handOver(exchange: HttpExchange): { stream: ByteStream; head: Uint8Array } {
     this.output.flush();
     const head = this.#intake.takeRest();
-    exchange.detach();
-    this.#exchange = null;
-    this.#journal.record(exchange, exchange.id, exchange.status);
+    this.#part(exchange);
     const socket = this.#socket;
+    socket.once("close", () => exchange.over());
     socket.off("data", this.#onData).off("drain", this.#onDrain).off("end", this.#onEnd);
     socket.off("error", this.#onError).off("close", this.#onClose);
     this.#leave("connection handed over");
     return { stream: untouched(socket), head };
   }
 
-  /** The answer is whole, and its request is read or given up: on to the next, or close. */
-  #complete(exchange: HttpExchange): void {
+  #part(exchange: HttpExchange): void {
     exchange.detach();
     this.#exchange = null;
     this.#journal.record(exchange, exchange.id, exchange.status);
+    if (exchange.status !== 101) exchange.over();
+  }
+
+  /** The answer is whole, and its request is read or given up: on to the next, or close. */
+  #complete(exchange: HttpExchange): void {
+    this.#part(exchange);
     this.#state = State.ready;
     this.#watch.restart(this.server.clock.now());
     if (exchange.closing || this.server.stopping) this.#finish();
@@ -299,6 +293,7 @@ export class Connection implements RequestSink, Line {
     if (exchange !== null && why !== null) this.#cut(exchange, why);
     exchange?.detach();
     this.#journal.record(exchange, id, begun ? exchange.status : status, code);
+    exchange?.over();
     if (begun && exchange.answer !== Answer.whole) {
       this.#reset();
       return;
@@ -336,6 +331,7 @@ export class Connection implements RequestSink, Line {
     const { status } = exchange;
     this.#cut(exchange, why);
     this.#journal.record(exchange, exchange.id, status !== 0 ? status : why === ExchangeEnd.gone ? 499 : 0);
+    exchange.over();
   }
 
   #cut(exchange: HttpExchange, why: ExchangeEnd): void {

@@ -1,7 +1,7 @@
 /**
  * What a listener is given and what it tells: shapes and defaults, no code that runs.
  */
-import type { Clock, Exchange, Logger, Random } from "@tideway/base";
+import type { Clock, GuardedExchange, Logger, Random } from "@tideway/base";
 import type { HeadLimits } from "@tideway/wire/http1";
 
 /** The slice of `limits` (base) that bounds clients' connections, and what base has no default for. */
@@ -45,7 +45,7 @@ export interface ListenerOptions {
   readonly logger: Logger;
   readonly limits: ListenerLimits;
   /** Called once per request, synchronously; see the contract in base's `exchange.ts`. What it throws becomes a 500. */
-  onExchange(exchange: Exchange): void;
+  onExchange(exchange: GuardedExchange): void;
   /** Called once per request, after its end. */
   onRecord?(record: RequestRecord): void;
   /** How a person moves this listener to another port: ends the error for a port that is taken. */

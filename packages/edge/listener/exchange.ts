@@ -6,10 +6,10 @@
 import type {
   ByteStream,
   ClientInfo,
-  Exchange,
   ExchangeEnd,
   ExchangeHandler,
   FieldList,
+  GuardedExchange,
   RequestHead,
 } from "@tideway/base";
 import { assert } from "@tideway/base";
@@ -49,19 +49,22 @@ export interface Line {
   broken(exchange: HttpExchange, what: string): void;
   /** The target is at fault: a 500 when nothing was sent yet. */
   failed(exchange: HttpExchange, error: unknown): void;
+  /** More of a body came, or was announced, than is allowed: 413 when nothing was sent yet. */
+  tooLarge(exchange: HttpExchange): void;
   handOver(exchange: HttpExchange): { stream: ByteStream; head: Uint8Array };
 }
 
 export const Answer = { none: "none", streaming: "streaming", whole: "whole", cut: "cut" } as const;
 export type Answer = (typeof Answer)[keyof typeof Answer];
 
-export class HttpExchange implements Exchange {
+export class HttpExchange implements GuardedExchange {
   readonly id: string;
   readonly head: RequestHead;
   readonly client: ClientInfo;
   readonly startedAt: number;
   service = "";
   instance = "";
+  route = "";
 
   /** null once the exchange is over: then every call does nothing. */
   #line: Line | null;
@@ -73,6 +76,10 @@ export class HttpExchange implements Exchange {
   #bodiless = false;
   /** The handler was told to wait for `onDrain`. */
   #waiting = false;
+  #appended: FieldList | null = null;
+  #rewriting: ((status: number, fields: FieldList) => FieldList)[] | null = null;
+  #watchers: (() => void)[] | null = null;
+  #bodyBytesMax = Number.POSITIVE_INFINITY;
 
   answer: Answer = Answer.none;
   status = 0;
@@ -123,6 +130,26 @@ export class HttpExchange implements Exchange {
     this.#line?.wake();
   }
 
+  append(name: string, value: string): void {
+    this.#appended ??= [];
+    this.#appended.push(name, value);
+  }
+
+  rewrite(change: (status: number, fields: FieldList) => FieldList): void {
+    this.#rewriting ??= [];
+    this.#rewriting.push(change);
+  }
+
+  limitBody(bytesMax: number): void {
+    this.#bodyBytesMax = Math.min(this.#bodyBytesMax, bytesMax);
+    if (this.head.bodyLength > this.#bodyBytesMax) this.#line?.tooLarge(this);
+  }
+
+  whenOver(callback: () => void): void {
+    this.#watchers ??= [];
+    this.#watchers.push(callback);
+  }
+
   inform(status: number, fields: FieldList): void {
     if (this.#line === null || this.answer !== Answer.none || this.head.version === 10) return;
     assert(status > 100 && status < 200 && status !== 101, "an interim response is 102 to 199");
@@ -147,7 +174,7 @@ export class HttpExchange implements Exchange {
     // A target that reads and answers at once, as an echo does, wants the body: a success alone would not bring it.
     if (this.awaitsContinue && this.reading && status < 300) this.sendContinue();
 
-    const kept = ownFieldsOnly(fields);
+    const kept = ownFieldsOnly(this.#rewritten(status, fields));
     let prepared = hasName(kept, "date") ? "" : line.server.dateLine();
     prepared += `x-request-id: ${this.id}\r\n`;
     if (this.closing) prepared += "connection: close\r\n";
@@ -236,21 +263,57 @@ export class HttpExchange implements Exchange {
     if (this.bytesIn === 0 && !this.received) this.#line?.output.text("HTTP/1.1 100 Continue\r\n\r\n");
   }
 
+  #rewritten(status: number, fields: FieldList): FieldList {
+    let changed = fields;
+    if (this.#rewriting !== null) for (const change of this.#rewriting) changed = change(status, changed);
+    return this.#appended === null ? changed : [...changed, ...this.#appended];
+  }
+
+  /** Calls back those who wait for the end; by the connection, or by whoever closes an upgraded one. */
+  over(): void {
+    const watchers = this.#watchers;
+    if (watchers === null) return;
+    this.#watchers = null;
+    for (const watcher of watchers) watcher();
+  }
+
   /** Body bytes from the client; dropped once the answer is whole. */
   deliver(chunk: Uint8Array): void {
     this.bytesIn += chunk.length;
-    if (this.answer !== Answer.whole) this.#handler?.onBody(chunk);
+    if (this.bytesIn > this.#bodyBytesMax && this.answer !== Answer.whole) {
+      this.#line?.tooLarge(this);
+      return;
+    }
+    if (this.answer === Answer.whole) return;
+    const line = this.#line;
+    try {
+      this.#handler?.onBody(chunk);
+    } catch (error) {
+      line?.failed(this, error);
+    }
   }
 
   deliverEnd(trailers: FieldList): void {
     this.received = true;
-    if (this.answer !== Answer.whole) this.#handler?.onBodyEnd(trailers);
+    if (this.answer === Answer.whole) return;
+    const line = this.#line;
+    try {
+      this.#handler?.onBodyEnd(trailers);
+    } catch (error) {
+      line?.failed(this, error);
+    }
   }
 
   drained(): void {
     if (!this.#waiting) return;
     this.#waiting = false;
-    if (this.answer === Answer.streaming) this.#handler?.onDrain();
+    if (this.answer !== Answer.streaming) return;
+    const line = this.#line;
+    try {
+      this.#handler?.onDrain();
+    } catch (error) {
+      line?.failed(this, error);
+    }
   }
 
   /** Parts from the connection: the answer is whole, or nobody may be told any more. */

@@ -10,6 +10,7 @@ const codes: Readonly<Record<number, AnswerErrorCode>> = {
   400: "HTTP_BAD_REQUEST",
   405: "HTTP_METHOD",
   408: "HTTP_TIMEOUT",
+  413: "HTTP_TOO_LARGE",
   414: "HTTP_TARGET_TOO_LONG",
   431: "HTTP_FIELDS_TOO_LARGE",
   500: "HTTP_INTERNAL",
