@@ -1,4 +1,5 @@
 /** Front door of `base`: what every tier may use. Imports nothing from outside this room. */
+export * from "./addresses.ts";
 export * from "./assert.ts";
 export * from "./clock.ts";
 export * from "./errors.ts";
