@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AssertionFault, answerErrors, assert as hold, OperatorError, operatorErrors, renderError } from "./index.ts";
+import {
+  AssertionFault,
+  answerErrors,
+  assert as hold,
+  listenFault,
+  OperatorError,
+  operatorErrors,
+  renderError,
+} from "./index.ts";
 import { FakeClock, SeededRandom } from "./testing.ts";
 
 test("an assertion that does not hold throws a fault of its own kind, one that holds does nothing", () => {
@@ -67,4 +75,21 @@ test("a seed repeats its run, and another seed gives another", () => {
   assert.deepEqual(run(7), run(7));
   assert.notEqual(new SeededRandom(1).id(), new SeededRandom(2).id());
   assert.equal(new SeededRandom(3).id().length, 20);
+});
+
+test("an address that cannot be had is an operator's error by its cause, and the hint of who listens goes first", () => {
+  const failed = (code: string) => Object.assign(new Error(`listen ${code}`), { code });
+  const told = (code: string, hint?: string) => {
+    const error = listenFault(failed(code), { host: "::1", port: 80, ...(hint !== undefined && { hint }) });
+    assert.ok(error instanceof OperatorError);
+    return error;
+  };
+  assert.equal(told("EADDRINUSE").code, "START_PORT_IN_USE");
+  assert.equal(told("EACCES").code, "START_PORT_FORBIDDEN");
+  assert.equal(told("EADDRNOTAVAIL").code, "START_ADDRESS_UNAVAILABLE");
+  assert.equal(told("EADDRINUSE").details.where, "::1:80");
+  assert.match(told("EADDRINUSE").details.hint, /port 80/);
+  assert.equal(told("EADDRINUSE", "set PORT").details.hint, "set PORT");
+  const other = failed("EMFILE");
+  assert.equal(listenFault(other, { host: "::1", port: 80 }), other);
 });

@@ -5,4 +5,5 @@ export * from "./clock.ts";
 export * from "./errors.ts";
 export * from "./exchange.ts";
 export * from "./limits.ts";
+export * from "./listening.ts";
 export * from "./logger.ts";

@@ -3,7 +3,7 @@
  * second, and stops in order. What a request means is decided by `onExchange`.
  */
 import { createServer, type Server, type Socket } from "node:net";
-import { OperatorError, type Timer } from "@tideway/base";
+import { listenFault, type Timer } from "@tideway/base";
 import { Connection } from "./connection.ts";
 import {
   type Listener,
@@ -55,7 +55,7 @@ class HttpListener implements Listener {
     const { host, port } = this.#options;
     const server = this.#server;
     return new Promise((resolve, reject) => {
-      const refuse = (error: NodeJS.ErrnoException): void => reject(this.#explain(error));
+      const refuse = (error: Error): void => reject(listenFault(error, this.#options));
       server.once("error", refuse);
       server.listen({ host, port, backlog: 1024 }, () => {
         server.off("error", refuse);
@@ -124,42 +124,5 @@ class HttpListener implements Listener {
       for (const connection of this.#shared.connections) connection.sweep(now);
       this.#sweepLater();
     });
-  }
-
-  #explain(error: NodeJS.ErrnoException): Error {
-    const { host, port, hint } = this.#options;
-    const where = `${host}:${port}`;
-    const seen = error.message;
-    if (error.code === "EADDRINUSE") {
-      const mend = hint ?? `stop what listens on port ${port}, or choose another port`;
-      return new OperatorError("START_PORT_IN_USE", {
-        where,
-        seen,
-        allowed: "a port that nothing listens on",
-        hint: mend,
-        cause: error,
-      });
-    }
-    if (error.code === "EACCES" || error.code === "EPERM") {
-      const mend = hint ?? `choose a port above 1023, or allow this user to listen on port ${port}`;
-      return new OperatorError("START_PORT_FORBIDDEN", {
-        where,
-        seen,
-        allowed: "a port that this user may use",
-        hint: mend,
-        cause: error,
-      });
-    }
-    if (error.code === "EADDRNOTAVAIL" || error.code === "ENOTFOUND" || error.code === "EAFNOSUPPORT") {
-      const mend = hint ?? "listen on 127.0.0.1, ::1, 0.0.0.0 or one of this machine's addresses";
-      return new OperatorError("START_ADDRESS_UNAVAILABLE", {
-        where,
-        seen,
-        allowed: "an address of this machine",
-        hint: mend,
-        cause: error,
-      });
-    }
-    return error;
   }
 }
