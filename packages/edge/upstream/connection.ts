@@ -215,7 +215,8 @@ export class UpstreamConnection implements ResponseSink {
   onHead(head: ResponseHead): void {
     this.#head = head;
     this.#answer = Answer.head;
-    this.instance.answered(this.#clock.now() - this.#startedAt);
+    const now = this.#clock.now();
+    this.instance.answered(now - this.#startedAt, now);
     if (this.#idleMs < 0) this.#idleMs = idleLimit(head.fields, this.#limits.upstreamIdleMs);
     if (!head.upgrade) this.#handler?.onUpstreamHead(head);
   }
@@ -293,7 +294,7 @@ export class UpstreamConnection implements ResponseSink {
     this.#handler = null;
     // A connection that waited may have been closed by the server just then: that says nothing about its health.
     const stale = fault.code === UpstreamFaultCode.broken && this.#served > 0;
-    if (this.#answer === Answer.none && !stale) this.instance.failed(fault);
+    if (this.#answer === Answer.none && !stale) this.instance.failed(`${fault.code} ${fault.detail}`);
     this.#close();
     handler?.onUpstreamFault(fault);
   }

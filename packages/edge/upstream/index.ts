@@ -8,6 +8,9 @@ export {
   type UpstreamHandler,
   type UpstreamLimits,
 } from "./contract.ts";
-export type { Instance, InstanceAddress } from "./instance.ts";
+export type { Instance } from "./instance.ts";
+export { Member, type MemberAddress, type MemberOwner } from "./member.ts";
+export { type MemberStatus, Pool, type PoolOptions } from "./pool.ts";
+export { Probe, type ProbeDone, type ProbeMaker, type ProbeTarget } from "./probe.ts";
 export type { HealthOptions } from "./prober.ts";
 export { type InstanceStatus, Service, type ServiceOptions, type ServiceStatus } from "./service.ts";

@@ -4,9 +4,8 @@
  */
 import type { Clock, Random, Timer } from "@tideway/base";
 import { HealthState } from "@tideway/engine/balancing";
-import type { HeadLimits } from "@tideway/wire/http1";
-import type { Instance } from "./instance.ts";
-import { Probe } from "./probe.ts";
+import type { Member } from "./member.ts";
+import type { ProbeDone, ProbeMaker } from "./probe.ts";
 
 export interface HealthOptions {
   /** What to GET; empty: it is enough that the port takes a connection. */
@@ -23,32 +22,30 @@ const quickForMs = 10_000;
 /** Share of the interval by which it varies either way. */
 const jitter = 0.1;
 
-export type ProbeAnswer = (instance: Instance, passed: boolean, why: string) => void;
-
 export class Prober {
-  readonly #instance: Instance;
+  readonly #member: Member;
   readonly #options: HealthOptions;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #limits: HeadLimits;
-  readonly #answer: ProbeAnswer;
+  readonly #make: ProbeMaker;
+  readonly #answer: ProbeDone;
   #timer: Timer | null = null;
-  #probe: Probe | null = null;
+  #probe: { cancel(): void } | null = null;
   #stopped = false;
 
   constructor(
-    instance: Instance,
+    member: Member,
     options: HealthOptions,
     clock: Clock,
     random: Random,
-    limits: HeadLimits,
-    answer: ProbeAnswer,
+    make: ProbeMaker,
+    answer: ProbeDone,
   ) {
-    this.#instance = instance;
+    this.#member = member;
     this.#options = options;
     this.#clock = clock;
     this.#random = random;
-    this.#limits = limits;
+    this.#make = make;
     this.#answer = answer;
     this.#ask();
   }
@@ -56,11 +53,9 @@ export class Prober {
   #ask(): void {
     this.#timer = null;
     if (this.#stopped) return;
-    const { host, port } = this.#instance;
-    const { path, timeoutMs } = this.#options;
-    this.#probe = new Probe({ host, port, path, timeoutMs }, this.#clock, this.#limits, (passed, why) => {
+    this.#probe = this.#make(this.#member, (passed, why) => {
       this.#probe = null;
-      this.#answer(this.#instance, passed, why);
+      this.#answer(passed, why);
       this.#plan();
     });
   }
@@ -74,7 +69,7 @@ export class Prober {
   }
 
   #isQuick(): boolean {
-    const { state, since } = this.#instance.health;
+    const { state, since } = this.#member.health;
     if (state === HealthState.checking) return true;
     return state === HealthState.down && this.#clock.now() - since < quickForMs;
   }
