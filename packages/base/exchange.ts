@@ -38,14 +38,20 @@ export interface RequestHead {
   readonly upgrade: string;
 }
 
-/** Who is at the other end. One object per connection, shared by its exchanges. */
+/**
+ * Who asks. One object per connection, shared by its exchanges; one per request where a trusted proxy stands between.
+ */
 export interface ClientInfo {
+  /** What limits, balancing and logs go by: the connection's own, or what a trusted proxy says of its client. */
   readonly address: string;
+  /** 0 when a proxy did not tell it. */
   readonly port: number;
   /** The listener's own port: what routing by port looks at. */
   readonly localPort: number;
-  /** True when the client's bytes came over TLS. */
+  /** True when the client's bytes came over TLS, be it only as far as the trusted proxy. */
   readonly secure: boolean;
+  /** The trusted proxy that is at the other end of the connection; absent when the client itself is. */
+  readonly via?: ClientInfo;
 }
 
 /** Why an exchange ended before its answer was sent. */

@@ -1,8 +1,9 @@
 /**
- * Who is at the other end of a socket.
+ * Who is at the other end of a socket, and who is behind it when that is a trusted proxy.
  */
 import type { Socket } from "node:net";
-import type { ClientInfo } from "@tideway/base";
+import type { AddressRanges, ClientInfo, FieldList } from "@tideway/base";
+import { forwardedClient, forwardedRequestId } from "@tideway/wire/fields";
 
 export function clientOf(socket: Socket): ClientInfo {
   return {
@@ -11,6 +12,38 @@ export function clientOf(socket: Socket): ClientInfo {
     localPort: socket.localPort ?? 0,
     secure: "encrypted" in socket,
   };
+}
+
+/** The other end of one connection: the client of its requests, or a trusted proxy that tells whose they are. */
+export class Peer {
+  readonly info: ClientInfo;
+  readonly #trusts: AddressRanges | null;
+
+  /** `trusts`: proxies in front whose word is believed; null for none. */
+  constructor(info: ClientInfo, trusts: AddressRanges | null) {
+    this.info = info;
+    this.#trusts = trusts?.has(info.address) === true ? trusts : null;
+  }
+
+  /** The client of a request with these fields; what a proxy does not say is as seen from here. */
+  clientOf(fields: FieldList): ClientInfo {
+    const via = this.info;
+    if (this.#trusts === null) return via;
+    const said = forwardedClient(fields, this.#trusts);
+    const known = said !== null && said.address !== "";
+    return {
+      address: known ? said.address : via.address,
+      port: known ? said.port : via.port,
+      localPort: via.localPort,
+      secure: said?.secure ?? via.secure,
+      via,
+    };
+  }
+
+  /** The id that a trusted proxy gave the request; empty when the request is to get a new one. */
+  requestId(fields: FieldList): string {
+    return this.#trusts === null ? "" : forwardedRequestId(fields);
+  }
 }
 
 /** An IPv4 client of a socket that listens on both families is shown as what it is. */

@@ -7,9 +7,9 @@
  * - Limits of time are looked at by the listener's sweep; there are no timers here.
  */
 import type { Socket } from "node:net";
-import { type ByteStream, type ClientInfo, ExchangeEnd, type FieldList, type RequestHead } from "@tideway/base";
+import { type ByteStream, ExchangeEnd, type FieldList, type RequestHead } from "@tideway/base";
 import { type HttpFault, Phase, RequestDecoder, type RequestMeta, type RequestSink } from "@tideway/wire/http1";
-import { clientOf } from "./client.ts";
+import { clientOf, Peer } from "./client.ts";
 import { DRAIN_BYTES_MAX, LINGER_BYTES_MAX, LINGER_MS, LINGER_STOPPING_MS } from "./contract.ts";
 import { Answer, HttpExchange, type Line } from "./exchange.ts";
 import { Intake } from "./intake.ts";
@@ -37,7 +37,7 @@ type State = (typeof State)[keyof typeof State];
 export class Connection implements RequestSink, Line {
   readonly #socket: Socket;
   readonly server: Shared;
-  readonly #client: ClientInfo;
+  readonly #peer: Peer;
   readonly #intake: Intake;
   readonly output: Output;
   readonly #watch: Watch;
@@ -57,8 +57,8 @@ export class Connection implements RequestSink, Line {
     this.server = shared;
     this.#watch = new Watch(shared.limits, shared.clock.now());
     this.output = new Output(socket, shared.flushLater);
-    this.#client = clientOf(socket);
-    this.#journal = new Journal(shared.clock, shared.logger, shared.onRecord, this.#client.address);
+    this.#peer = new Peer(clientOf(socket), shared.trusts);
+    this.#journal = new Journal(shared.clock, shared.logger, shared.onRecord, this.#peer.info.address);
     this.#intake = new Intake(socket, new RequestDecoder(shared.limits, this));
     socket.on("data", this.#onData);
     socket.on("drain", this.#onDrain);
@@ -173,7 +173,8 @@ export class Connection implements RequestSink, Line {
     this.#state = State.busy;
     this.#withinHead = false;
     this.#watch.restart(now);
-    const exchange = new HttpExchange(server.nextId(), head, meta, this.#client, this, now);
+    const id = this.#peer.requestId(head.fields) || server.nextId();
+    const exchange = new HttpExchange(id, head, meta, this.#peer.clientOf(head.fields), this, now);
     this.#exchange = exchange;
     try {
       server.onExchange(exchange);

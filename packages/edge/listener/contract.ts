@@ -1,7 +1,7 @@
 /**
  * What a listener is given and what it tells: shapes and defaults, no code that runs.
  */
-import type { Clock, GuardedExchange, Logger, Random } from "@tideway/base";
+import type { AddressRanges, Clock, GuardedExchange, Logger, Random } from "@tideway/base";
 import type { HeadLimits } from "@tideway/wire/http1";
 
 /** The slice of `limits` (base) that bounds clients' connections, and what base has no default for. */
@@ -31,6 +31,7 @@ export interface RequestRecord {
   readonly durationMs: number;
   readonly service: string;
   readonly instance: string;
+  /** The client's; behind a trusted proxy, what that says. */
   readonly address: string;
   /** The code of the rule that the client's bytes broke; empty otherwise. */
   readonly fault: string;
@@ -44,6 +45,11 @@ export interface ListenerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly limits: ListenerLimits;
+  /**
+   * Proxies in front: their word about their clients (`X-Forwarded-*`, `Forwarded`) and their `X-Request-Id` are believed.
+   * None unless given.
+   */
+  readonly trusts?: AddressRanges;
   /** Called once per request, synchronously; see the contract in base's `exchange.ts`. What it throws becomes a 500. */
   onExchange(exchange: GuardedExchange): void;
   /** Called once per request, after its end. */

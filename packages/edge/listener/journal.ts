@@ -37,7 +37,7 @@ export class Journal {
       durationMs: exchange === null ? 0 : this.#clock.now() - exchange.startedAt,
       service: exchange?.service ?? "",
       instance: exchange?.instance ?? "",
-      address: this.#address,
+      address: exchange?.client.address ?? this.#address,
       fault,
     };
     try {

@@ -2,7 +2,7 @@
  * What the connections of one listener have in common: limits, the request ids, the current second's date, and the list
  * of those that have something to write at the end of this tick.
  */
-import type { Clock, GuardedExchange, Logger } from "@tideway/base";
+import type { AddressRanges, Clock, GuardedExchange, Logger } from "@tideway/base";
 import { formatHttpDate } from "@tideway/wire/fields";
 import type { Connection } from "./connection.ts";
 import type { ListenerLimits, ListenerOptions, RequestRecord } from "./contract.ts";
@@ -12,6 +12,7 @@ export class Shared {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: ListenerLimits;
+  readonly trusts: AddressRanges | null;
   readonly onExchange: (exchange: GuardedExchange) => void;
   readonly connections = new Set<Connection>();
   readonly counters = { accepted: 0, requests: 0, refused: 0, shed: 0 };
@@ -30,6 +31,7 @@ export class Shared {
     this.clock = options.clock;
     this.logger = options.logger;
     this.limits = options.limits;
+    this.trusts = options.trusts ?? null;
     this.onExchange = (exchange) => options.onExchange(exchange);
     this.onRecord = options.onRecord === undefined ? undefined : (record) => options.onRecord?.(record);
     this.#idPrefix = `${options.random.id(6)}-`;

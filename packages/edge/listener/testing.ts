@@ -8,7 +8,13 @@ import { connect, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { type Exchange, type ExchangeEnd, type ExchangeHandler, type FieldList, limits } from "@tideway/base";
 import { FakeClock, SeededRandom } from "@tideway/base/testing";
-import { createListener, type Listener, type ListenerLimits, type RequestRecord } from "./index.ts";
+import {
+  createListener,
+  type Listener,
+  type ListenerLimits,
+  type ListenerOptions,
+  type RequestRecord,
+} from "./index.ts";
 
 /** Timers wait to be moved; the end of a tick is the real one, for the sockets are real. */
 class SocketClock extends FakeClock {
@@ -36,6 +42,7 @@ export async function startRig(
   context: TestContext,
   onExchange: (exchange: Exchange) => void,
   own: Partial<ListenerLimits> = {},
+  more: Partial<ListenerOptions> = {},
 ): Promise<Rig> {
   const clock = new SocketClock();
   const records: RequestRecord[] = [];
@@ -51,6 +58,7 @@ export async function startRig(
     limits: { ...limits, ...own },
     onExchange,
     onRecord: (record) => records.push(record),
+    ...more,
   });
   const { port } = await listener.listen();
   const clients: Client[] = [];

@@ -78,7 +78,7 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     exchange.instance = connection.instance.id;
     // h2c (RFC 7540 §3.2) would carry requests past this proxy's eyes; a body would be cut in two by the switch.
     const upgrade = head.upgrade === "h2c" || head.bodyLength !== 0 ? "" : head.upgrade;
-    const text = requestHead(exchange, this.#prefix, this.#context.trusts(exchange.client.address), upgrade);
+    const text = requestHead(exchange, this.#prefix, upgrade);
     const kept = this.#kept;
     if (kept === null || kept.length === 0)
       connection.sendHead(this, text, head.method, requestFraming(head), upgrade !== "");

@@ -13,8 +13,6 @@ export interface ProxyOptions {
   readonly retriesMax?: number;
   /** Bytes of a request's body kept for a retry. */
   readonly replayBytesMax?: number;
-  /** Addresses of proxies in front whose `X-Forwarded-*` and `Forwarded` are kept and added to; none unless given. */
-  readonly trusts?: (address: string) => boolean;
 }
 
 /** What each forwarding needs of its proxy. */
@@ -29,7 +27,6 @@ export function createProxy(options: ProxyOptions): ProxyTarget {
   const context: ProxyContext = {
     retriesMax: limits.retriesMax,
     replayBytesMax: limits.replayBytesMax,
-    trusts: () => false,
     ...options,
   };
   const target = (prefix: string): Target => ({

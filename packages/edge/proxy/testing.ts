@@ -2,12 +2,12 @@
  * For this room's tests: an exchange without a listener. It records what the target does and lets the test be the client.
  * Never imported by running code.
  */
-import type { ByteStream, Exchange, ExchangeHandler, FieldList, RequestHead } from "@tideway/base";
+import type { ByteStream, ClientInfo, Exchange, ExchangeHandler, FieldList, RequestHead } from "@tideway/base";
 
 export class FakeExchange implements Exchange {
   readonly id = "req-1";
   readonly head: RequestHead;
-  readonly client = { address: "192.0.2.7", port: 4000, localPort: 80, secure: false };
+  client: ClientInfo = { address: "192.0.2.7", port: 4000, localPort: 80, secure: false };
   service = "";
   instance = "";
   handler: ExchangeHandler | null = null;
