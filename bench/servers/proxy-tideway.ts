@@ -31,7 +31,7 @@ const listener = createListener({
   port: 0,
   limits,
   onExchange(exchange) {
-    const match = table.route(exchange.head.host, exchange.client.localPort, exchange.head.path);
+    const match = table.route(exchange.head, exchange.client.localPort);
     if (match === null) exchange.abort();
     else targets.get(match)!.handle(exchange);
   },

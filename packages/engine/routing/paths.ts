@@ -8,7 +8,10 @@ export type PathKeyResult =
   | { readonly ok: true; readonly path: string }
   | { readonly ok: false; readonly allowed: string; readonly hint: string };
 
-/** A path key in its normal form: no trailing slash (but for `/` itself), percent digits in upper case. */
+/**
+ * A path key in its normal form, as the parser makes a request's: no trailing slash (but for `/` itself), percent digits
+ * in upper case, needless encoding undone.
+ */
 export function parsePathKey(text: string): PathKeyResult {
   if (!text.startsWith("/")) return refuse(`begin with a slash: "/${text}"`);
   if (/[?#]/.test(text)) return refuse("leave out query and fragment: only the path is matched");
@@ -16,16 +19,22 @@ export function parsePathKey(text: string): PathKeyResult {
   if (/[\\"<>^`{|}*]/.test(text))
     return refuse("percent-encode this character; patterns are not supported, a key takes all below it");
   if (/%(?![0-9A-Fa-f]{2})/.test(text)) return refuse("a percent sign is followed by two hexadecimal digits");
-  if (/%00/.test(text)) return refuse("`%00` is refused in requests too");
+  if (/%(?:[01][0-9A-Fa-f]|7[Ff])/.test(text)) return refuse("encoded control characters are refused in requests too");
   if (text.includes("//")) return refuse("remove the empty segment");
-  const normal = text.replace(/%[0-9a-f]{2}/gi, (code) => code.toUpperCase());
+  const normal = text.replace(/%[0-9A-Fa-f]{2}/g, settled);
   const path = normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal;
   if (path === "/") return { ok: true, path };
   for (const segment of path.slice(1).split("/")) {
-    if (/^(?:\.|%2E){1,2}$/.test(segment))
+    if (segment === "." || segment === "..")
       return refuse("remove the dot segment: requests have none when they are matched");
   }
   return { ok: true, path };
+}
+
+/** RFC 3986 §6.2.2.2: unreserved characters need no encoding. */
+function settled(code: string): string {
+  const char = String.fromCharCode(Number.parseInt(code.slice(1), 16));
+  return /[A-Za-z0-9\-._~]/.test(char) ? char : code.toUpperCase();
 }
 
 function refuse(hint: string): PathKeyResult {

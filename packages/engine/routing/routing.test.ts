@@ -1,36 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { compileRoutes, RouteFaultCode, type RouteTable, type SitesSpec } from "./index.ts";
-
-const context = {
-  services: new Set(["web", "api", "docs", "pics", "live", "ping", "admin"]),
-  ports: new Set([80, 7777, 8080]),
-};
-
-function table(sites: SitesSpec): RouteTable {
-  const result = compileRoutes(sites, context);
-  assert.ok(result.ok, JSON.stringify(result));
-  return result.table;
-}
-
-function faults(sites: SitesSpec): { code: string; place: string }[] {
-  const result = compileRoutes(sites, context);
-  assert.ok(!result.ok, "faults were expected");
-  for (const fault of result.faults) {
-    assert.notEqual(fault.seen, "");
-    assert.notEqual(fault.allowed, "");
-    assert.notEqual(fault.hint, "");
-  }
-  return result.faults.map((fault) => ({ code: fault.code, place: fault.place.join(" > ") }));
-}
-
-const contract: SitesSpec = {
-  "www.abc.test": { "/": "web", "/db": "api", "/files": "docs", "/images": "pics", "/socket.io": "live" },
-  "www.abc.test:8080": { "/": "docs" },
-  "*.abc.test": { "/": "web" },
-  "*": { "/": "ping" },
-};
+import { compileRoutes, forwardedPath, RouteFaultCode, type RouteOptions, type RouteSpec } from "./index.ts";
+import { context, contract, faults, request, table } from "./testing.ts";
 
 describe("routing by host", () => {
   it("the exact host goes before the suffix, and the suffix before the star", () => {
@@ -42,8 +14,8 @@ describe("routing by host", () => {
 
   it("a key bound to the listener's port goes before the same host without one, and holds nowhere else", () => {
     const routes = table(contract);
-    assert.equal(routes.route("www.abc.test", 8080, "/db")?.service, "docs");
-    assert.equal(routes.route("www.abc.test", 7777, "/db")?.service, "api");
+    assert.equal(routes.route(request("www.abc.test", "/db"), 8080)?.service, "docs");
+    assert.equal(routes.route(request("www.abc.test", "/db"), 7777)?.service, "api");
     assert.equal(table({ "a.test:8080": { "/": "web" } }).siteOf("a.test", 80), null);
   });
 
@@ -98,44 +70,44 @@ describe("routing by path", () => {
   const routes = table({ s: { "/": "web", "/db": "api", "/db/deep/er": "docs" }, noroot: { "/db": "api" } });
 
   it("a key takes itself and what lies below, by whole segments", () => {
-    assert.equal(routes.route("s", 80, "/db")?.service, "api");
-    assert.equal(routes.route("s", 80, "/db/")?.service, "api");
-    assert.equal(routes.route("s", 80, "/db/x")?.service, "api");
-    assert.equal(routes.route("s", 80, "/dbx")?.service, "web");
-    assert.equal(routes.route("s", 80, "/d")?.service, "web");
+    assert.equal(routes.route(request("s", "/db"), 80)?.service, "api");
+    assert.equal(routes.route(request("s", "/db/"), 80)?.service, "api");
+    assert.equal(routes.route(request("s", "/db/x"), 80)?.service, "api");
+    assert.equal(routes.route(request("s", "/dbx"), 80)?.service, "web");
+    assert.equal(routes.route(request("s", "/d"), 80)?.service, "web");
   });
 
   it("the longest key wins, and a key's parents without a route fall back", () => {
-    assert.equal(routes.route("s", 80, "/db/deep")?.service, "api");
-    assert.equal(routes.route("s", 80, "/db/deep/er")?.service, "docs");
-    assert.equal(routes.route("s", 80, "/db/deep/er/x")?.service, "docs");
-    assert.equal(routes.route("s", 80, "/db/deep/erx")?.service, "api");
+    assert.equal(routes.route(request("s", "/db/deep"), 80)?.service, "api");
+    assert.equal(routes.route(request("s", "/db/deep/er"), 80)?.service, "docs");
+    assert.equal(routes.route(request("s", "/db/deep/er/x"), 80)?.service, "docs");
+    assert.equal(routes.route(request("s", "/db/deep/erx"), 80)?.service, "api");
   });
 
   it("a site without a matching path answers nothing, and no other site is asked", () => {
     const two = table({ "a.test": { "/db": "api" }, "*": { "/": "ping" } });
-    assert.equal(two.route("a.test", 80, "/"), null);
+    assert.equal(two.route(request("a.test", "/"), 80), null);
     assert.equal(two.siteOf("a.test", 80), "a.test");
   });
 
   it("an encoded slash is not a separator, and percent digits match in either case of the key", () => {
     const encoded = table({ s: { "/a%2fb": "api", "/": "web" } });
-    assert.equal(encoded.route("s", 80, "/a%2Fb/c")?.service, "api");
-    assert.equal(encoded.route("s", 80, "/a/b")?.service, "web");
+    assert.equal(encoded.route(request("s", "/a%2Fb/c"), 80)?.service, "api");
+    assert.equal(encoded.route(request("s", "/a/b"), 80)?.service, "web");
   });
 
   it("the whole server (`*`) is answered by the root's route", () => {
-    assert.equal(routes.route("s", 80, "*")?.service, "web");
-    assert.equal(routes.route("noroot", 80, "*"), null);
+    assert.equal(routes.route(request("s", "*"), 80)?.service, "web");
+    assert.equal(routes.route(request("noroot", "*"), 80), null);
   });
 
   it("strip names the prefix to remove, and is empty for the root", () => {
     const stripped = table({
       s: { "/api/": { to: "api", strip: true }, "/": { to: "web", strip: true }, "/k": { to: "docs" } },
     });
-    assert.equal(stripped.route("s", 80, "/api/x")?.strip, "/api");
-    assert.equal(stripped.route("s", 80, "/x")?.strip, "");
-    assert.equal(stripped.route("s", 80, "/k")?.strip, "");
+    assert.equal(stripped.route(request("s", "/api/x"), 80)?.strip, "/api");
+    assert.equal(stripped.route(request("s", "/x"), 80)?.strip, "");
+    assert.equal(stripped.route(request("s", "/k"), 80)?.strip, "");
   });
 
   it("agrees with the plain rule on random keys and paths", () => {
@@ -147,9 +119,59 @@ describe("routing by path", () => {
         const best = keys
           .filter((key) => key === "/" || wanted === key || wanted.startsWith(`${key}/`))
           .sort((a, b) => b.length - a.length);
-        assert.equal(table({ s: site }).route("s", 80, wanted)?.path ?? null, best[0] ?? null);
+        assert.equal(table({ s: site }).route(request("s", wanted), 80)?.path ?? null, best[0] ?? null);
       }),
     );
+  });
+});
+
+describe("routing to what stands at a path", () => {
+  it("a rewrite puts its path in the place of the prefix that matched", () => {
+    const routes = table({
+      s: {
+        "/": { to: "web", rewrite: "/app/" },
+        "/db": { to: "api", rewrite: "/v2/data" },
+        "/top": { to: "docs", rewrite: "/" },
+        "/cut": { to: "docs", strip: true },
+        "/kept": "docs",
+      },
+    });
+    for (const [path, expected] of [
+      ["/db", "/v2/data"],
+      ["/db/", "/v2/data/"],
+      ["/db/x%2Fy", "/v2/data/x%2Fy"],
+      ["/top", "/"],
+      ["/top/x", "/x"],
+      ["/cut", "/"],
+      ["/cut/x", "/x"],
+      ["/kept/x", "/kept/x"],
+      ["/", "/app/"],
+      ["/dbx", "/app/dbx"],
+      ["*", "*"],
+    ] as const) {
+      assert.equal(forwardedPath(routes.route(request("s", path), 80)!, path), expected, path);
+    }
+  });
+
+  it("what routing does not read of a Route object is handed on, and one object stands for each route", () => {
+    const docs = { to: "docs", limits: { bodyBytesMax: 5 } };
+    const routes = table({ s: { "/": "web", "/docs": docs } });
+    assert.equal(routes.route(request("s", "/docs/x"), 80)?.options, docs);
+    assert.equal(routes.route(request("s", "/"), 80)?.options, null);
+    assert.deepEqual(routes.matches()[1]?.place, ["sites", "s", "/docs"]);
+    assert.equal(routes.matches()[1], routes.route(request("s", "/docs"), 80));
+  });
+
+  it("a route that answers by itself needs no service", () => {
+    const answers = new Set(["redirect", "respond"]);
+    const moved = { redirect: "https://new.test/" };
+    const routes = table({ s: { "/": "web", "/old": moved } as Record<string, string | RouteOptions> }, { answers });
+    assert.equal(routes.route(request("s", "/old"), 80)?.service, "");
+    assert.equal(routes.route(request("s", "/old"), 80)?.options, moved);
+  });
+
+  it("a key that was encoded without need is the same as the path that requests have", () => {
+    assert.equal(table({ s: { "/%7euser/%61": "web" } }).route(request("s", "/~user/a"), 80)?.service, "web");
   });
 });
 
@@ -161,6 +183,34 @@ describe("faults of the sites section", () => {
       { code: RouteFaultCode.unknownService, place: "sites > b..test > /" },
       { code: RouteFaultCode.emptySite, place: "sites > c.test" },
     ]);
+  });
+
+  it("sites of a listener's own are at their place, and may be bound to its ports only", () => {
+    const place = ["listen", 2, "sites"];
+    const bad = { "a.test": { "/": "nobody" }, "b.test:80": { "/x": [{ to: "web", rewrite: "y" }] }, "*": {} };
+    assert.deepEqual(faults(bad, { place, ports: new Set([8080]) }), [
+      { code: RouteFaultCode.unknownService, place: "listen > 2 > sites > a.test > /" },
+      { code: RouteFaultCode.unknownPort, place: "listen > 2 > sites > b.test:80" },
+      { code: RouteFaultCode.badRewrite, place: "listen > 2 > sites > b.test:80 > /x > 0 > rewrite" },
+      { code: RouteFaultCode.emptySite, place: "listen > 2 > sites > *" },
+    ]);
+  });
+
+  it("what stands at a path is checked", () => {
+    const answers = new Set(["redirect", "respond"]);
+    const code = (spec: unknown) => faults({ s: { "/a": spec as RouteSpec } }, { answers })[0]?.code;
+    assert.equal(code([]), RouteFaultCode.emptyPath);
+    assert.equal(code({}), RouteFaultCode.noService);
+    assert.equal(code({ strip: true }), RouteFaultCode.noService);
+    assert.equal(code({ to: "web", redirect: "/x" }), RouteFaultCode.twoAnswers);
+    assert.equal(code({ redirect: "/x", respond: {} }), RouteFaultCode.twoAnswers);
+    assert.equal(code({ to: "" }), RouteFaultCode.unknownService);
+    assert.equal(code(""), RouteFaultCode.unknownService);
+    assert.equal(code({ to: "web", strip: true, rewrite: "/x" }), RouteFaultCode.badRewrite);
+    for (const rewrite of ["", "x", "/a/../b", "/a?b", "//", "/a b"])
+      assert.equal(code({ to: "web", rewrite }), RouteFaultCode.badRewrite, rewrite);
+    assert.equal(code(["web", "api"]), RouteFaultCode.unreachableRoute);
+    assert.equal(code([{ to: "web" }, { to: "api", when: { method: "GET" } }]), RouteFaultCode.unreachableRoute);
   });
 
   it("bad host keys are refused", () => {
@@ -215,6 +265,8 @@ describe("faults of the sites section", () => {
       "/%0",
       "/%zz",
       "/a%00",
+      "/a%1f",
+      "/a%7F",
       "/ü",
       "/a/*",
     ];
@@ -234,45 +286,5 @@ describe("faults of the sites section", () => {
 
   it("a port that nobody listens on is a fault", () => {
     assert.equal(faults({ "a.test:9999": { "/": "web" } })[0]?.code, RouteFaultCode.unknownPort);
-  });
-});
-
-describe("explain", () => {
-  it("tells which sites and paths were considered, in the order of precedence, and why", () => {
-    const told = table(contract).explain("WWW.abc.test", 8080, "/db/x");
-    assert.equal(told.host, "www.abc.test");
-    assert.equal(told.match?.service, "docs");
-    assert.deepEqual(
-      told.steps.map((step) => [step.subject, step.key, step.taken]),
-      [
-        ["site", "www.abc.test:8080", true],
-        ["site", "www.abc.test", false],
-        ["site", "*.abc.test", false],
-        ["site", "*", false],
-        ["path", "/", true],
-      ],
-    );
-    assert.match(told.steps[0]?.why ?? "", /exactly/);
-  });
-
-  it("tells why sites and paths were passed over", () => {
-    const told = table(contract).explain("abc.test", 7777, "/dbx");
-    const why = new Map(told.steps.map((step) => [step.key, step.why]));
-    assert.match(why.get("www.abc.test:8080") ?? "", /bound to port 8080/);
-    assert.match(why.get("*.abc.test") ?? "", /not the suffix itself/);
-    assert.equal(told.match?.service, "ping");
-  });
-
-  it("always agrees with route", () => {
-    const routes = table(contract);
-    for (const host of ["www.abc.test", "x.abc.test", "y", "[::1]"]) {
-      for (const port of [80, 7777, 8080]) {
-        for (const path of ["/", "/db", "/dbx", "/socket.io/x", "*"]) {
-          const told = routes.explain(host, port, path);
-          assert.equal(told.match, routes.route(host, port, path));
-          assert.equal(told.steps.filter((step) => step.taken && step.subject === "path").length, 1);
-        }
-      }
-    }
   });
 });

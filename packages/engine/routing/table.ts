@@ -1,98 +1,144 @@
 /**
- * Owns the decision host + port + path → route. Precedence of sites: the exact host, then `*.suffix` (longest suffix
+ * Owns the decision host + port + path + head → route. Precedence of sites: the exact host, then `*.suffix` (longest suffix
  * first), then `*`; of two keys for the same host, the one bound to the listener's port. The first site that matches
- * decides: a path it lacks is not looked for in another. Refuses to know what a service is.
+ * decides: a path it lacks is not looked for in another. Within it the longest path goes first, its alternatives in the
+ * order in which they are written, then the next shorter path. Refuses to know what a service is.
  */
+import type { AnswerErrorCode } from "@tideway/base";
+import { type ConditionedHead, type Conditions, methodHolds, restHolds } from "./conditions.ts";
 import { HostForm, type HostKey, normalHost } from "./host.ts";
-import { isBelow, PathTree } from "./paths.ts";
+import { PathTree } from "./paths.ts";
+import type { PathChange } from "./rewriting.ts";
 
 /** Where a request goes. One object per configured route, so that callers may key a Map by it. */
-export interface RouteMatch {
+export interface RouteMatch<O = unknown> extends PathChange {
   /** Site and path as they stand in the configuration. */
   readonly site: string;
   readonly path: string;
+  /** The keys that lead to this route in the configuration. */
+  readonly place: readonly (string | number)[];
+  /** Which of the path's alternatives, from 0. */
+  readonly alternative: number;
+  /** Empty when the route answers by itself, by what `options` say. */
   readonly service: string;
-  /** The prefix to remove before forwarding; empty for none. */
-  readonly strip: string;
+  /** The Route object as configured; null where only a service's name stands. */
+  readonly options: O | null;
 }
 
-export interface PathRoute {
+/** What `route` looks at: a RequestHead fits. */
+export interface RoutedHead extends ConditionedHead {
+  /** As the parser made it: lower case, without port; IPv6 in brackets. */
+  readonly host: string;
+  /** As the parser normalised it. */
+  readonly path: string;
+}
+
+/** Why there is no route, by the code of the answer: 421 unknown host, 404 unknown path, 405 only the method is wrong. */
+export interface RouteMiss {
+  readonly code: Extract<AnswerErrorCode, "HTTP_NO_SITE" | "HTTP_NOT_FOUND" | "HTTP_METHOD">;
+  /** For `Allow` of a 405: the methods with which this request would have a route. Empty for the others. */
+  readonly allow: readonly string[];
+}
+
+export interface Alternative<O> {
+  /** Null when it takes every request. */
+  readonly conditions: Conditions | null;
+  readonly match: RouteMatch<O>;
+}
+
+export interface PathRoutes<O> {
   /** In normal form. */
   readonly path: string;
-  readonly match: RouteMatch;
+  /** The same as it stands in the configuration. */
+  readonly key: string;
+  readonly alternatives: readonly Alternative<O>[];
 }
 
-export interface SiteRoutes {
+export interface SiteRoutes<O> {
   readonly name: string;
   readonly key: HostKey;
-  readonly routes: readonly PathRoute[];
+  readonly routes: readonly PathRoutes<O>[];
 }
 
-/** One step of a decision, in the order in which it was taken. */
-export interface RouteStep {
-  readonly subject: "site" | "path";
-  /** The configuration's key. */
-  readonly key: string;
-  readonly taken: boolean;
-  readonly why: string;
+/** What the tree holds for a path. */
+export interface PathEntry<O> {
+  readonly routes: PathRoutes<O>;
+  /** The first alternative, when it takes every request: the decision without a look at the head. */
+  readonly only: RouteMatch<O> | null;
+  /** The next shorter path of the same site that takes whatever this one does. */
+  readonly shorter: PathEntry<O> | null;
 }
 
-export interface RouteExplanation {
-  /** The host in the form that was compared. */
-  readonly host: string;
-  readonly port: number;
-  readonly path: string;
-  readonly steps: readonly RouteStep[];
-  readonly match: RouteMatch | null;
-}
-
-interface CompiledSite {
-  readonly site: SiteRoutes;
-  readonly tree: PathTree<RouteMatch>;
+export interface CompiledSite<O> {
+  readonly site: SiteRoutes<O>;
+  readonly tree: PathTree<PathEntry<O>>;
 }
 
 /** Hosts are the client's to invent: over this many remembered ones, all are forgotten. */
 const rememberedHostsMax = 1024;
 
-export class RouteTable {
-  readonly #sites = new Map<string, CompiledSite>();
-  readonly #all: readonly SiteRoutes[];
-  readonly #remembered = new Map<number, Map<string, CompiledSite | null>>();
+export class RouteTable<O = unknown> {
+  readonly #sites = new Map<string, CompiledSite<O>>();
+  readonly #all: readonly SiteRoutes<O>[];
+  readonly #remembered = new Map<number, Map<string, CompiledSite<O> | null>>();
   #rememberedCount = 0;
 
   /** `sites` were validated: see `compileRoutes`. */
-  constructor(sites: readonly SiteRoutes[]) {
+  constructor(sites: readonly SiteRoutes<O>[]) {
     this.#all = sites;
-    for (const site of sites) {
-      const tree = new PathTree<RouteMatch>();
-      for (const route of site.routes) tree.add(route.path, route.match);
-      this.#sites.set(slot(site.key), { site, tree });
-    }
+    for (const site of sites) this.#sites.set(slot(site.key), { site, tree: treeOf(site) });
   }
 
   /** Every configured route, so that a caller can prepare what answers it. */
-  matches(): RouteMatch[] {
-    return this.#all.flatMap((site) => site.routes.map((route) => route.match));
+  matches(): RouteMatch<O>[] {
+    return this.#all.flatMap((site) => site.routes.flatMap((path) => path.alternatives.map(({ match }) => match)));
   }
 
-  /** The route for a request, or null: then `siteOf` says whether the host (421) or the path (404) is unknown. */
-  route(host: string, port: number, path: string): RouteMatch | null {
-    const found = this.#siteFor(host, port);
-    return found === null ? null : found.tree.find(path);
+  /** The sites in the order of the configuration. */
+  get sites(): readonly SiteRoutes<O>[] {
+    return this.#all;
+  }
+
+  /** The route for a request that came to the listener's `port`, or null: then `miss` says why. */
+  route(head: RoutedHead, port: number): RouteMatch<O> | null {
+    const site = this.siteFor(head.host, port);
+    if (site === null) return null;
+    const entry = site.tree.find(head.path);
+    return entry === null ? null : (entry.only ?? decide(entry, head));
+  }
+
+  /** Only for a request that `route` had nothing for. */
+  miss(head: RoutedHead, port: number): RouteMiss {
+    const site = this.siteFor(head.host, port);
+    if (site === null) return { code: "HTTP_NO_SITE", allow: [] };
+    const allow = new Set<string>();
+    for (let entry = site.tree.find(head.path); entry !== null; entry = entry.shorter) {
+      for (const { conditions } of entry.routes.alternatives) {
+        if (conditions === null || conditions.methods === null || !restHolds(conditions, head)) continue;
+        for (const method of conditions.methods) allow.add(method);
+      }
+    }
+    return allow.size > 0 ? { code: "HTTP_METHOD", allow: [...allow] } : { code: "HTTP_NOT_FOUND", allow: [] };
   }
 
   /** The key of the site that answers for this host on this port; null when none does. */
   siteOf(host: string, port: number): string | null {
-    return this.#siteFor(host, port)?.site.name ?? null;
+    return this.siteFor(host, port)?.site.name ?? null;
   }
 
-  #siteFor(host: string, port: number): CompiledSite | null {
+  /** For `explain`: the site with its paths. */
+  siteFor(host: string, port: number): CompiledSite<O> | null {
     const known = this.#remembered.get(port)?.get(host);
-    return known === undefined ? this.#decide(host, port) : known;
+    return known === undefined ? this.#decideSite(host, port) : known;
   }
 
-  #decide(host: string, port: number): CompiledSite | null {
-    let found: CompiledSite | null = null;
+  /** For `explain`: the site of exactly this key. */
+  siteAt(key: HostKey): SiteRoutes<O> | null {
+    return this.#sites.get(slot(key))?.site ?? null;
+  }
+
+  #decideSite(host: string, port: number): CompiledSite<O> | null {
+    let found: CompiledSite<O> | null = null;
     for (const candidate of candidates(normalHost(host), port)) {
       found = this.#sites.get(slot(candidate)) ?? null;
       if (found !== null) break;
@@ -110,44 +156,32 @@ export class RouteTable {
     this.#rememberedCount++;
     return found;
   }
-
-  /** The same decision as `route`, told step by step: every site that could have answered, then every path of the one taken. */
-  explain(host: string, port: number, path: string): RouteExplanation {
-    const normal = normalHost(host);
-    const found = this.#siteFor(host, port);
-    const match = found === null ? null : found.tree.find(path);
-    const steps: RouteStep[] = [];
-    for (const candidate of candidates(normal, port)) {
-      const site = this.#sites.get(slot(candidate))?.site;
-      if (site === undefined) continue;
-      const taken = site === found?.site;
-      const why = taken
-        ? formReason(site.key, normal, port)
-        : `matches too, but "${found?.site.name}" is more specific`;
-      steps.push({ subject: "site", key: site.name, taken, why });
-    }
-    for (const site of this.#all) {
-      if (steps.some((step) => step.key === site.name)) continue;
-      steps.push({ subject: "site", key: site.name, taken: false, why: missReason(site.key, normal, port) });
-    }
-    if (found !== null) explainPaths(found.site, path, match, steps);
-    return { host: normal, port, path, steps, match };
-  }
 }
 
-function explainPaths(site: SiteRoutes, path: string, match: RouteMatch | null, steps: RouteStep[]): void {
-  const longestFirst = [...site.routes].sort((a, b) => b.path.length - a.path.length);
-  for (const route of longestFirst) {
-    const taken = route.match === match;
-    let why = `"${path}" does not lie below it`;
-    if (taken) why = "the longest path that matches whole segments";
-    else if (isBelow(path, route.path)) why = "matches too, but a longer path goes first";
-    steps.push({ subject: "path", key: route.match.path, taken, why });
+/** Shorter paths first, so that each longer one finds the next shorter in the tree. */
+function treeOf<O>(site: SiteRoutes<O>): PathTree<PathEntry<O>> {
+  const tree = new PathTree<PathEntry<O>>();
+  for (const routes of site.routes.toSorted((a, b) => a.path.length - b.path.length)) {
+    const first = routes.alternatives[0];
+    const only = first?.conditions === null ? first.match : null;
+    tree.add(routes.path, { routes, only, shorter: tree.find(routes.path) });
   }
+  return tree;
+}
+
+function decide<O>(longest: PathEntry<O>, head: RoutedHead): RouteMatch<O> | null {
+  for (let entry: PathEntry<O> | null = longest; entry !== null; entry = entry.shorter) {
+    const { alternatives } = entry.routes;
+    for (let i = 0; i < alternatives.length; i++) {
+      const { conditions, match } = alternatives[i]!;
+      if (conditions === null || (methodHolds(conditions, head.method) && restHolds(conditions, head))) return match;
+    }
+  }
+  return null;
 }
 
 /** Every key that could name this host, most specific first. */
-function* candidates(host: string, port: number): Generator<HostKey> {
+export function* candidates(host: string, port: number): Generator<HostKey> {
   yield { form: HostForm.exact, host, port };
   yield { form: HostForm.exact, host, port: 0 };
   if (!host.startsWith("[")) {
@@ -164,18 +198,4 @@ function* candidates(host: string, port: number): Generator<HostKey> {
 /** Two keys with one slot are duplicates. */
 export function slot(key: HostKey): string {
   return `${key.form} ${key.host} ${key.port}`;
-}
-
-function formReason(key: HostKey, host: string, port: number): string {
-  const bound = key.port === 0 ? "" : ` on port ${port}`;
-  if (key.form === HostForm.exact) return `names ${host}${bound} exactly`;
-  if (key.form === HostForm.suffix) return `takes every host below ${key.host}${bound}; no more specific site matches`;
-  return `takes every host${bound}; no more specific site matches`;
-}
-
-function missReason(key: HostKey, host: string, port: number): string {
-  if (key.port !== 0 && key.port !== port) return `is bound to port ${key.port}, the request came to ${port}`;
-  if (key.form === HostForm.suffix)
-    return host === key.host ? "takes hosts below the suffix, not the suffix itself" : "another suffix";
-  return "another host";
 }

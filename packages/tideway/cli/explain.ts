@@ -3,7 +3,7 @@
  * answers all but the instance, which the running server is asked for.
  */
 import { OperatorError } from "@tideway/base";
-import type { RouteExplanation } from "@tideway/engine/routing";
+import { explainRoute, type RouteExplanation } from "@tideway/engine/routing";
 import { normalisePath } from "@tideway/wire/http1";
 import { type AnyService, findConfiguration, loadPlan, type Plan, show } from "../config/index.ts";
 import { askControl } from "../console/index.ts";
@@ -12,8 +12,6 @@ interface Explanation extends RouteExplanation {
   readonly url: string;
   readonly service: string | null;
   readonly kind: string | null;
-  /** What the service sees of the path. */
-  readonly forwardedPath: string | null;
   /** Null when none could take a request now, or when the service has none. */
   readonly instance: string | null;
   readonly running: boolean;
@@ -43,7 +41,8 @@ async function decide(plan: Plan, url: URL): Promise<Explanation> {
   // A URL without a port means the first listener: what a reverse path of ports in front of it would reach.
   const port = url.port === "" ? plan.listen[0]!.port : Number(url.port);
   const path = pathOf(url);
-  const route = plan.routes.explain(url.hostname, port, path);
+  const head = { method: "GET", host: url.hostname, path, query: url.search, fields: [] };
+  const route = explainRoute(plan.routes, head, port);
   const match = route.match;
   const service = match === null ? undefined : plan.services.get(match.service);
   const { running, instance } = await askInstance(plan, match?.service, service);
@@ -52,7 +51,6 @@ async function decide(plan: Plan, url: URL): Promise<Explanation> {
     url: url.href,
     service: match?.service ?? null,
     kind: service?.kind ?? null,
-    forwardedPath: match === null ? null : withoutPrefix(path, match.strip),
     instance,
     running,
   };
@@ -68,12 +66,6 @@ function pathOf(url: URL): string {
     allowed: "a path that a request may have",
     hint: "A request with this path is refused with 400: look for %00 and for % without two digits.",
   });
-}
-
-function withoutPrefix(path: string, prefix: string): string {
-  if (prefix === "") return path;
-  const rest = path.slice(prefix.length);
-  return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
 async function askInstance(plan: Plan, name: string | undefined, service: AnyService | undefined) {
@@ -98,14 +90,17 @@ function readable(plan: Plan, explanation: Explanation): string {
     lines.push(`${step.subject.padEnd(8)}${step.taken ? "→" : " "} ${step.key}  ${step.why}`);
   }
   if (explanation.match === null) {
-    const siteTaken = explanation.steps.some((step) => step.subject === "site" && step.taken);
-    lines.push("", siteTaken ? "answer    404: the site has no such path" : "answer    421: no site of that name");
+    lines.push("", `answer    ${missLine(explanation.miss)}`);
     return lines.join("\n");
   }
   lines.push("", `service   ${explanation.service} (${explanation.kind})`);
-  if (explanation.forwardedPath !== explanation.path) lines.push(`forwards  ${explanation.forwardedPath}`);
   lines.push(`instance  ${instanceLine(explanation)}`);
   return lines.join("\n");
+}
+
+function missLine(miss: RouteExplanation["miss"]): string {
+  if (miss?.code === "HTTP_METHOD") return `405: only for ${miss.allow.join(", ")}`;
+  return miss?.code === "HTTP_NOT_FOUND" ? "404: the site has no such path" : "421: no site of that name";
 }
 
 function instanceLine(explanation: Explanation): string {

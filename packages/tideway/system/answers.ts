@@ -10,6 +10,7 @@ import {
   renderError,
   type Target,
 } from "@tideway/base";
+import type { RouteMiss } from "@tideway/engine/routing";
 import { field } from "@tideway/wire/fields";
 
 /** For a target that has said all it has to say. */
@@ -28,9 +29,14 @@ function answer(exchange: Exchange, status: number, fields: FieldList, body: Uin
 }
 
 /** Answers with an error of the registry, in the form that the client accepts. */
-export function answerError(exchange: Exchange, code: AnswerErrorCode, detail = ""): void {
+export function answerError(exchange: Exchange, code: AnswerErrorCode, detail = "", besides: FieldList = []): void {
   const { status, fields, body } = renderError(code, field(exchange.head.fields, "accept") ?? "", detail, exchange.id);
-  answer(exchange, status, fields, Buffer.from(body));
+  answer(exchange, status, [...fields, ...besides], Buffer.from(body));
+}
+
+/** Where no route takes the request: no site, no path, or the wrong method, which `Allow` mends (RFC 9110 §15.5.6). */
+export function answerMiss(exchange: Exchange, { code, allow }: RouteMiss): void {
+  answerError(exchange, code, "", allow.length === 0 ? [] : ["allow", allow.join(", ")]);
 }
 
 export function fixedAnswer(service: string, options: { status: number; body: string; type: string }): Target {

@@ -19,7 +19,7 @@ import {
   startConsole,
 } from "../console/index.ts";
 import { logRequest } from "./access-log.ts";
-import { answerError } from "./answers.ts";
+import { answerMiss } from "./answers.ts";
 import { Applications } from "./applications.ts";
 import type { Log } from "./logs.ts";
 import { RealtimeService } from "./realtime.ts";
@@ -233,12 +233,10 @@ export class System {
   }
 
   #dispatch(exchange: Exchange): void {
-    const { host, path } = exchange.head;
-    const port = exchange.client.localPort;
-    const match = this.#plan.routes.route(host, port, path);
+    const { head, client } = exchange;
+    const match = this.#plan.routes.route(head, client.localPort);
     if (match !== null) this.#targets.get(match)!.handle(exchange);
-    else if (this.#plan.routes.siteOf(host, port) === null) answerError(exchange, "HTTP_NO_SITE");
-    else answerError(exchange, "HTTP_NOT_FOUND");
+    else answerMiss(exchange, this.#plan.routes.miss(head, client.localPort));
   }
 
   #addresses(): SystemAddresses {
