@@ -11,11 +11,12 @@ import { field } from "@tideway/wire/fields";
 import type { ResponseHead } from "@tideway/wire/http1";
 import {
   type Instance,
-  type LeaseFault,
+  LeaseFault,
   type LeaseHandler,
   type UpstreamConnection,
   type UpstreamFault,
   UpstreamFaultCode,
+  type WhenDown,
 } from "../upstream/index.ts";
 import { requestFraming, requestHead, responseFields } from "./heads.ts";
 import type { ProxyContext } from "./proxy.ts";
@@ -66,7 +67,7 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
   }
 
   #lease(fresh: boolean): void {
-    this.#context.service.lease(this, this.#exchange.client.address, this.#tried, fresh);
+    this.#context.service.lease(this, this.#exchange, this.#tried, fresh);
   }
 
   /* ---------------------------------------------------------------- towards the upstream */
@@ -146,7 +147,16 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     this.#phase = Phase.answering;
     this.#kept = null;
     const bodiless = this.#exchange.head.method === "HEAD" || head.status === 304;
-    this.#exchange.respond(head.status, responseFields(head.fields), bodiless ? head.contentLength : head.bodyLength);
+    this.#exchange.respond(head.status, this.#fieldsOf(head), bodiless ? head.contentLength : head.bodyLength);
+  }
+
+  /** What the client is sent of the fields, and the cookie that keeps it with its instance, where that is wanted. */
+  #fieldsOf(head: ResponseHead): FieldList {
+    const fields = responseFields(head.fields);
+    const instance = this.#connection?.instance;
+    const cookie = instance === undefined ? "" : this.#context.service.stickyCookie(this.#exchange, instance);
+    if (cookie !== "") fields.push("set-cookie", cookie);
+    return fields;
   }
 
   onUpstreamBody(chunk: Buffer): void {
@@ -174,11 +184,12 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
   }
 
   onUpstreamUpgrade(head: ResponseHead, socket: Socket, rest: Buffer): void {
+    const fields = this.#fieldsOf(head);
     this.#connection = null;
     this.#phase = Phase.done;
     const exchange = this.#exchange;
     const protocol = field(head.fields, "upgrade") ?? exchange.head.upgrade;
-    const client = exchange.upgrade([...responseFields(head.fields), "upgrade", protocol]);
+    const client = exchange.upgrade([...fields, "upgrade", protocol]);
     new Tunnel(client.stream, socket, client.head, rest, this.#context.clock).open();
   }
 
@@ -233,15 +244,29 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     if (this.#phase === Phase.done) return;
     const { logger, service } = this.#context;
     logger.warn({ request: this.#exchange.id, service: service.name, fault }, "no instance to forward to");
-    this.#answer("HTTP_UNAVAILABLE");
+    const busy = fault === LeaseFault.crowded || fault === LeaseFault.deadline;
+    if (!busy && service.whenDown !== undefined) this.#answerDown(service.whenDown);
+    else this.#answer(busy ? "HTTP_BUSY" : "HTTP_UNAVAILABLE");
+  }
+
+  #answerDown({ status = 503, body, type = "text/plain; charset=utf-8", retryAfterSeconds = 2 }: WhenDown): void {
+    const fields = ["cache-control", "no-store", "content-type", type];
+    if (retryAfterSeconds > 0) fields.push("retry-after", String(retryAfterSeconds));
+    this.#respond(status, fields, body);
   }
 
   #answer(code: AnswerErrorCode): void {
-    this.#phase = Phase.done;
-    this.#kept = null;
     const exchange = this.#exchange;
     const accept = field(exchange.head.fields, "accept") ?? "";
     const { status, fields, body } = renderError(code, accept, `service ${this.#context.service.name}`, exchange.id);
+    this.#respond(status, fields, body);
+  }
+
+  /** An answer of our own. */
+  #respond(status: number, fields: FieldList, body: string): void {
+    this.#phase = Phase.done;
+    this.#kept = null;
+    const exchange = this.#exchange;
     const bytes = Buffer.from(body);
     exchange.respond(status, fields, bytes.length);
     if (exchange.head.method !== "HEAD") exchange.write(bytes);

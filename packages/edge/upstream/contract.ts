@@ -9,7 +9,7 @@
  */
 
 import type { Socket } from "node:net";
-import type { FieldList } from "@tideway/base";
+import type { ClientInfo, FieldList, RequestHead } from "@tideway/base";
 import type { HeadLimits, ResponseHead } from "@tideway/wire/http1";
 import type { UpstreamConnection } from "./connection.ts";
 
@@ -47,9 +47,9 @@ export interface UpstreamFault {
 
 /** Why no connection was leased. */
 export const LeaseFault = {
-  /** Every instance is down, and none is expected back soon. */
+  /** Every instance is down, and none came up in time, or is expected to. */
   unavailable: "unavailable",
-  /** None came up, or none had a connection to spare, in time. */
+  /** Instances are up, but none had a connection to spare in time. */
   deadline: "deadline",
   /** Too many wait already. */
   crowded: "crowded",
@@ -57,6 +57,23 @@ export const LeaseFault = {
   closed: "closed",
 } as const;
 export type LeaseFault = (typeof LeaseFault)[keyof typeof LeaseFault];
+
+/** What of a request the choice of its instance may go by: an `Exchange` fits. */
+export interface Asker {
+  readonly head: RequestHead;
+  readonly client: ClientInfo;
+}
+
+/** What clients are told while every instance is down, in place of our own words. */
+export interface WhenDown {
+  /** 503 unless given. */
+  readonly status?: number;
+  readonly body: string;
+  /** `text/plain; charset=utf-8` unless given. */
+  readonly type?: string;
+  /** For `Retry-After`; 0: none. 2 unless given. */
+  readonly retryAfterSeconds?: number;
+}
 
 export interface UpstreamHandler {
   onUpstreamInterim(status: number, fields: FieldList): void;

@@ -1,12 +1,14 @@
 /** Front door of `edge/upstream`: connections to the servers behind, and which of them to use. */
 export type { UpstreamConnection } from "./connection.ts";
 export {
+  type Asker,
   LeaseFault,
   type LeaseHandler,
   type UpstreamFault,
   UpstreamFaultCode,
   type UpstreamHandler,
   type UpstreamLimits,
+  type WhenDown,
 } from "./contract.ts";
 export type { Instance } from "./instance.ts";
 export { Member, type MemberAddress, type MemberOwner } from "./member.ts";
@@ -14,3 +16,4 @@ export { type MemberStatus, Pool, type PoolOptions } from "./pool.ts";
 export { Probe, type ProbeDone, type ProbeMaker, type ProbeTarget } from "./probe.ts";
 export type { HealthOptions } from "./prober.ts";
 export { type InstanceStatus, Service, type ServiceOptions, type ServiceStatus } from "./service.ts";
+export type { StickyOptions } from "./sticky.ts";

@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "@tideway/base";
+import type { Asker } from "./contract.ts";
 
 /** Called with each request's head (as text, CRLFCRLF included) and how many came before it, on all connections. */
 export type RawAnswer = (socket: Socket, head: string, index: number) => void;
@@ -92,4 +93,20 @@ export class WatchedLog implements Logger {
     let left = times;
     await this.seen((line) => line.fields["instance"] === instance && line.fields["state"] === state && --left <= 0);
   }
+}
+
+/** A request as far as the choice of an instance looks at it. */
+export function asker(fields: readonly string[] = [], address = "192.0.2.7", secure = false): Asker {
+  const head = {
+    method: "GET",
+    path: "/",
+    query: "",
+    host: "a.test",
+    authority: "a.test",
+    version: 11,
+    fields: [...fields],
+    bodyLength: 0,
+    upgrade: "",
+  };
+  return { head, client: { address, port: 4000, localPort: 80, secure } };
 }

@@ -14,7 +14,7 @@ import {
   type UpstreamConnection,
   type UpstreamFault,
 } from "./index.ts";
-import { type RawAnswer, RawServer, WatchedLog } from "./testing.ts";
+import { asker, type RawAnswer, RawServer, WatchedLog } from "./testing.ts";
 
 const ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -30,7 +30,7 @@ class Sent implements LeaseHandler {
     this.over = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    service.lease(this, "key", [], fresh);
+    service.lease(this, asker(), [], fresh);
   }
 
   onLease(connection: UpstreamConnection): void {
@@ -347,7 +347,7 @@ describe("waiting", () => {
     clock.advance(4_900);
     assert.equal(service.status().waiting, 1);
     clock.advance(400);
-    assert.equal(await sent.over, "deadline");
+    assert.equal(await sent.over, "unavailable");
     assert.equal(clock.pendingCount, 0);
   });
 

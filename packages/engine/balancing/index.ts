@@ -13,5 +13,7 @@ export {
   onRequestFailed,
   onTrial,
 } from "./health.ts";
+export { cookieOf, type HashBy, hashKey, parameterOf } from "./keys.ts";
 export { Load } from "./load.ts";
 export { type BalanceName, balanceNames, createPolicy, type Policy } from "./policies.ts";
+export { isCurrent, needsToken, parseStickyToken, type StickyToken, stickyPayload } from "./sticky.ts";
