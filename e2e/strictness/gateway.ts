@@ -80,7 +80,7 @@ export class Gateway {
       limits,
       onExchange(exchange) {
         const { head, client } = exchange;
-        proxies.get(compiled.table.route(head.host, client.localPort, head.path)!.service)!.handle(exchange);
+        proxies.get(compiled.table.route(head, client.localPort)!.service)!.handle(exchange);
       },
     });
     const { port } = await listener.listen();
