@@ -15,6 +15,7 @@ export const operatorErrors = {
   START_ADDRESS_UNAVAILABLE: "An address that Tideway should listen on is not one of this machine's.",
   START_SERVICE_FAILED: "An application did not start.",
   START_DATA_UNUSABLE: "The data directory cannot be used.",
+  START_LOG_UNUSABLE: "The access log's file cannot be opened.",
   START_ALREADY_RUNNING: "Another Tideway uses this data directory.",
   CONTROL_UNREACHABLE: "No running Tideway was found.",
   CONTROL_REFUSED: "The running Tideway cannot do that.",
