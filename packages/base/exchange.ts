@@ -106,6 +106,8 @@ export interface Exchange {
   /** For the access log: the target writes which service (and instance) answered. Empty until then. */
   service: string;
   instance: string;
+  /** For the access log: the W3C trace that the request belongs to, 32 digits, where the target looks after traces. */
+  trace?: string;
 
   /** Names the handler and starts the body's delivery (in a later tick, or at once when it is already here). */
   accept(handler: ExchangeHandler): void;

@@ -246,7 +246,14 @@ test("each request leaves one record, each connection one line", async (context)
   assert.equal(rig.records.length, 1);
   assert.match(id, /-1$/);
   const expected = { method: "POST", host: "a.test", path: "/", status: 201, bytesIn: 5, bytesOut: 4, durationMs: 5 };
-  assert.deepEqual(record, { ...expected, service: "web", instance: "web-1", address: "127.0.0.1", fault: "" });
+  assert.deepEqual(record, {
+    ...expected,
+    service: "web",
+    instance: "web-1",
+    trace: "",
+    address: "127.0.0.1",
+    fault: "",
+  });
   const line = rig.log.find((entry) => entry.message === "connection closed")!;
   assert.equal(line.fields["requests"], 1);
   assert.equal(line.fields["bytesOut"], client.heard.length);

@@ -31,6 +31,8 @@ export interface RequestRecord {
   readonly durationMs: number;
   readonly service: string;
   readonly instance: string;
+  /** The W3C trace id that the request goes by; empty where nobody looks after traces. */
+  readonly trace: string;
   /** The client's; behind a trusted proxy, what that says. */
   readonly address: string;
   /** The code of the rule that the client's bytes broke; empty otherwise. */

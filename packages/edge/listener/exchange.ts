@@ -64,6 +64,7 @@ export class HttpExchange implements GuardedExchange {
   readonly startedAt: number;
   service = "";
   instance = "";
+  trace = "";
   route = "";
 
   /** null once the exchange is over: then every call does nothing. */

@@ -37,6 +37,7 @@ export class Journal {
       durationMs: exchange === null ? 0 : this.#clock.now() - exchange.startedAt,
       service: exchange?.service ?? "",
       instance: exchange?.instance ?? "",
+      trace: exchange?.trace ?? "",
       address: exchange?.client.address ?? this.#address,
       fault,
     };

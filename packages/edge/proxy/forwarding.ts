@@ -19,8 +19,7 @@ import {
   type WhenDown,
 } from "../upstream/index.ts";
 import { requestFraming, requestHead, responseFields } from "./heads.ts";
-import type { ProxyContext } from "./proxy.ts";
-import { Tunnel } from "./tunnel.ts";
+import type { ProxyContext, RouteContext } from "./proxy.ts";
 
 const Phase = {
   /** No byte of the response was sent: a failure may be mended. */
@@ -38,7 +37,7 @@ const noFields: FieldList = [];
 export class Forwarding implements ExchangeHandler, LeaseHandler {
   readonly #context: ProxyContext;
   readonly #exchange: Exchange;
-  readonly #prefix: string;
+  readonly #route: RouteContext;
   #phase: Phase = Phase.open;
   #connection: UpstreamConnection | null = null;
   #tried: readonly Instance[] = untried;
@@ -49,11 +48,14 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
   #bodyWhole: boolean;
   #trailers: FieldList = noFields;
   #bodyPaused = false;
+  /** Only where the route wants Server-Timing: when the request came, and when its last attempt was sent. */
+  #startedAt = 0;
+  #sentAt = 0;
 
-  constructor(context: ProxyContext, exchange: Exchange, prefix: string) {
+  constructor(context: ProxyContext, exchange: Exchange, route: RouteContext) {
     this.#context = context;
     this.#exchange = exchange;
-    this.#prefix = prefix;
+    this.#route = route;
     this.#bodyWhole = exchange.head.bodyLength === 0;
   }
 
@@ -61,6 +63,7 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     const exchange = this.#exchange;
     exchange.service = this.#context.service.name;
     this.#context.service.onRequest();
+    if (this.#route.serverTiming) this.#startedAt = this.#context.clock.now();
     // First the body, as far as it is here already: it is kept, and leaves in one write with the head.
     exchange.accept(this);
     if (this.#phase === Phase.open) this.#lease(false);
@@ -79,7 +82,9 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     exchange.instance = connection.instance.id;
     // h2c (RFC 7540 §3.2) would carry requests past this proxy's eyes; a body would be cut in two by the switch.
     const upgrade = head.upgrade === "h2c" || head.bodyLength !== 0 ? "" : head.upgrade;
-    const text = requestHead(exchange, this.#prefix, upgrade);
+    const { instance } = connection;
+    const text = requestHead(exchange, this.#route, this.#context.trace, instance, upgrade);
+    if (this.#route.serverTiming) this.#sentAt = this.#context.clock.now();
     const kept = this.#kept;
     if (kept === null || kept.length === 0)
       connection.sendHead(this, text, head.method, requestFraming(head), upgrade !== "");
@@ -150,13 +155,21 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     this.#exchange.respond(head.status, this.#fieldsOf(head), bodiless ? head.contentLength : head.bodyLength);
   }
 
-  /** What the client is sent of the fields, and the cookie that keeps it with its instance, where that is wanted. */
+  /** What the client is sent of the fields, and what is added for it: its cookie of this instance, the shares of time. */
   #fieldsOf(head: ResponseHead): FieldList {
     const fields = responseFields(head.fields);
     const instance = this.#connection?.instance;
     const cookie = instance === undefined ? "" : this.#context.service.stickyCookie(this.#exchange, instance);
     if (cookie !== "") fields.push("set-cookie", cookie);
+    if (this.#route.serverTiming) this.#addTiming(fields);
     return fields;
+  }
+
+  /** To the head: the service has had it since the last attempt was sent; the rest, earlier attempts too, is ours. */
+  #addTiming(fields: FieldList): void {
+    const gatewayMs = this.#sentAt - this.#startedAt;
+    const serviceMs = this.#context.clock.now() - this.#sentAt;
+    fields.push("server-timing", `gateway;dur=${tenths(gatewayMs)}, service;dur=${tenths(serviceMs)}`);
   }
 
   onUpstreamBody(chunk: Buffer): void {
@@ -184,13 +197,19 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
   }
 
   onUpstreamUpgrade(head: ResponseHead, socket: Socket, rest: Buffer): void {
+    const exchange = this.#exchange;
+    const protocol = field(head.fields, "upgrade") ?? "";
+    if (protocol.toLowerCase() !== exchange.head.upgrade) {
+      // RFC 9110 §7.8: a server switches to what it was asked for only, and says so.
+      socket.destroy();
+      this.onUpstreamFault({ code: UpstreamFaultCode.malformed, reached: true, detail: `101 to "${protocol}"` });
+      return;
+    }
     const fields = this.#fieldsOf(head);
     this.#connection = null;
     this.#phase = Phase.done;
-    const exchange = this.#exchange;
-    const protocol = field(head.fields, "upgrade") ?? exchange.head.upgrade;
     const client = exchange.upgrade([...fields, "upgrade", protocol]);
-    new Tunnel(client.stream, socket, client.head, rest, this.#context.clock).open();
+    this.#context.tunnels.open(client.stream, socket, client.head, rest);
   }
 
   /* ---------------------------------------------------------------- when it fails */
@@ -272,6 +291,11 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     if (exchange.head.method !== "HEAD") exchange.write(bytes);
     exchange.end();
   }
+}
+
+/** Milliseconds with one decimal, as short as they are. */
+function tenths(ms: number): number {
+  return Math.round(Math.max(0, ms) * 10) / 10;
 }
 
 function answerTo(fault: UpstreamFault): AnswerErrorCode {

@@ -3,8 +3,18 @@
  * RFC 7239). Nothing of a head is relayed as bytes; framing is decided by the codec. Refuses to know of connections.
  */
 import type { ClientInfo, Exchange, FieldList, RequestHead } from "@tideway/base";
-import { endToEndFields, field, forwardedElement, forwardedHost, forwardedLists } from "@tideway/wire/fields";
+import {
+  endToEndFields,
+  field,
+  forwardedElement,
+  forwardedHost,
+  forwardedLists,
+  readTrace,
+  type TraceSource,
+  withoutTrace,
+} from "@tideway/wire/fields";
 import { encodeRequestHead, Framing } from "@tideway/wire/http1";
+import type { RouteContext, Tracing } from "./proxy.ts";
 
 /**
  * Removed from requests besides: what is written anew, what the listener has dealt with (`expect`), what was meant for a
@@ -17,6 +27,7 @@ const removedFromOthers =
   "x-forwarded-server x-forwarded-by x-forwarded-ssl x-forwarded-scheme x-forwarded-protocol x-forwarded-prefix x-forwarded-path x-forwarded-uri " +
   "x-forwarded-method x-forwarded-user x-forwarded-email x-forwarded-groups x-forwarded-preferred-username " +
   "x-forwarded-access-token x-forwarded-client-cert x-forwarded-tls-client-cert";
+const trailersForm = /(?:^|[\s,])trailers(?:$|[\s,;])/i;
 const portForm = /^[1-9][0-9]{0,4}$/;
 const removedFromTrusted: ReadonlySet<string> = new Set(removedFromProxies.split(" "));
 const removedFromRequests: ReadonlySet<string> = new Set([...removedFromTrusted, ...removedFromOthers.split(" ")]);
@@ -28,26 +39,77 @@ export function responseFields(fields: FieldList): FieldList {
   return endToEndFields(fields, removedFromResponses);
 }
 
-/** The path without `prefix`, which matched whole segments of it. */
-function stripped(path: string, prefix: string): string {
-  if (prefix === "" || !path.startsWith(prefix)) return path;
-  const rest = path.slice(prefix.length);
-  return rest.startsWith("/") ? rest : `/${rest}`;
+/** The path as the service sees it: the matched prefix removed, or another in its place. `*` has none. */
+function forwardedPath(path: string, { strip, rewrite }: RouteContext): string {
+  if ((strip === "" && rewrite === "") || !path.startsWith(strip) || path.charCodeAt(0) !== 0x2f) return path;
+  const changed = rewrite + path.slice(strip.length);
+  return changed.charCodeAt(0) === 0x2f ? changed : `/${changed}`;
 }
 
 /** The head towards the upstream. An empty `upgrade` asks for none. */
-export function requestHead(exchange: Exchange, prefix: string, upgrade: string): string {
+export function requestHead(
+  exchange: Exchange,
+  route: RouteContext,
+  tracing: Tracing | null,
+  instance: { readonly host: string; readonly port: number },
+  upgrade: string,
+): string {
   const { head, client } = exchange;
   const removed = client.via === undefined ? removedFromRequests : removedFromTrusted;
-  const fields = endToEndFields(head.fields, removed, ["host", head.authority]);
+  let fields = endToEndFields(head.fields, removed, ["host", hostOf(route.hostField, head, instance)]);
   const proto = client.secure ? "https" : "http";
   let lines =
     client.via === undefined
       ? newForwarding(client.address, proto, head.authority)
       : keptForwarding(head, client, client.via, proto);
   lines += `x-request-id: ${exchange.id}\r\n`;
-  if (upgrade !== "") lines += `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
-  return encodeRequestHead(head.method, stripped(head.path, prefix) + head.query, fields, requestFraming(head), lines);
+  if (tracing !== null) {
+    const received = readTrace(head.fields);
+    if (received === "") fields = withoutTrace(fields);
+    if (received !== null && received !== "") exchange.trace = received;
+    else if (tracing.source !== null) lines += newTrace(exchange, tracing.source, tracing.flags);
+  }
+  if (route.requestFields !== null) {
+    fields = route.requestFields(withLines(fields, lines), exchange);
+    lines = "";
+  }
+  lines += connectionLines(head.fields, upgrade);
+  const target = forwardedPath(head.path, route) + head.query;
+  return encodeRequestHead(head.method, target, fields, requestFraming(head), lines);
+}
+
+function hostOf(hostField: string, head: RequestHead, { host, port }: { host: string; port: number }): string {
+  if (hostField === "preserve") return head.authority;
+  if (hostField !== "upstream") return hostField;
+  const name = host.includes(":") ? `[${host}]` : host;
+  return port === 80 ? name : `${name}:${port}`;
+}
+
+/** A trace of our own; the next attempt of the same request has the same, with another parent. */
+function newTrace(exchange: Exchange, source: TraceSource, flags: string): string {
+  const pair = source.next();
+  if (exchange.trace === undefined || exchange.trace === "") exchange.trace = pair.slice(0, 32);
+  return `traceparent: 00-${exchange.trace}-${pair.slice(33)}-${flags}\r\n`;
+}
+
+/** What this connection is asked for: an upgrade, and trailers when the client can take them (RFC 9110 §10.1.4). */
+function connectionLines(fields: FieldList, upgrade: string): string {
+  const te = field(fields, "te");
+  const trailers = te !== undefined && trailersForm.test(te);
+  if (upgrade !== "")
+    return trailers
+      ? `connection: upgrade, te\r\nupgrade: ${upgrade}\r\nte: trailers\r\n`
+      : `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
+  return trailers ? "connection: te\r\nte: trailers\r\n" : "";
+}
+
+/** Lines that were written for speed, as fields again for who wants to see them. */
+function withLines(fields: FieldList, lines: string): FieldList {
+  for (const line of lines.split("\r\n")) {
+    const colon = line.indexOf(": ");
+    if (colon > 0) fields.push(line.slice(0, colon), line.slice(colon + 2));
+  }
+  return fields;
 }
 
 /** A body keeps its length, or its chunks; 0 is said only where a body was to be expected (RFC 9110 §8.6). */

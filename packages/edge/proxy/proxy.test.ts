@@ -55,22 +55,28 @@ describe("the forwarded head", () => {
       "x-forwarded-host: a.test:80",
       'forwarded: for=192.0.2.7;proto=http;host="a.test:80"',
       "x-request-id: req-1",
+      "connection: te",
+      "te: trailers",
       "",
       "",
     ]);
   });
 
-  it("a prefix is removed where the route says so", async () => {
+  it("a prefix is removed or replaced where the route says so", async () => {
     const server = await raw((socket) => socket.write(ok));
     const { proxy } = await rig([server]);
-    for (const path of ["/api", "/api/", "/api/x/y"]) {
-      const exchange = new FakeExchange({ path, query: "?q" });
-      proxy.target("/api").handle(exchange);
-      await exchange.over;
+    for (const route of [{ strip: "/api" }, { strip: "/api", rewrite: "/v2/x" }, { rewrite: "/pre" }]) {
+      const target = proxy.target(route);
+      for (const path of ["/api", "/api/", "/api/x/y"]) await ask({ ...proxy, ...target }, { path, query: "?q" });
+      await ask({ ...proxy, ...target }, { method: "OPTIONS", path: "*" });
     }
     assert.deepEqual(
       server.heads.map((head) => head.split(" ")[1]),
-      ["/?q", "/?q", "/x/y?q"],
+      [
+        ...["/?q", "/?q", "/x/y?q", "*"],
+        ...["/v2/x?q", "/v2/x/?q", "/v2/x/x/y?q", "*"],
+        ...["/pre/api?q", "/pre/api/?q", "/pre/api/x/y?q", "*"],
+      ],
     );
   });
 

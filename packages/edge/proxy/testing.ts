@@ -10,6 +10,7 @@ export class FakeExchange implements Exchange {
   client: ClientInfo = { address: "192.0.2.7", port: 4000, localPort: 80, secure: false };
   service = "";
   instance = "";
+  trace = "";
   handler: ExchangeHandler | null = null;
   status = 0;
   fields: FieldList = [];

@@ -19,6 +19,7 @@ export function logRequest(log: Logger, record: RequestRecord): void {
   };
   if (record.service !== "") fields["service"] = record.service;
   if (record.instance !== "") fields["instance"] = record.instance;
+  if (record.trace !== "") fields["trace"] = record.trace;
   if (record.fault !== "") fields["rule"] = record.fault;
   log.info(fields, record.fault === "" ? "request" : "request refused");
 }

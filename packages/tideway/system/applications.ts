@@ -84,7 +84,7 @@ export class Applications {
 
   /** Null for a service that has no instances. */
   target(service: string, strip: string): Target | null {
-    return this.#members.get(service)?.proxy.target(strip) ?? null;
+    return this.#members.get(service)?.proxy.target({ strip }) ?? null;
   }
 
   /** Replaces the instances of a service that Tideway runs, one by one: a new one serves before an old one drains. */

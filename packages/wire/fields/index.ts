@@ -12,3 +12,4 @@ export {
 } from "./forwarded.ts";
 export { endToEndFields } from "./hops.ts";
 export { field, joinedField } from "./list.ts";
+export { readTrace, TraceSource, withoutTrace } from "./trace.ts";
