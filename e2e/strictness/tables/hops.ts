@@ -53,6 +53,11 @@ const fakeUpgrades = [
   "Upgrade: H2C\r\nConnection: Upgrade\r\n",
 ] as const;
 
+/** Connection names the upgrade, and a WebSocket is among the protocols. */
+const asksAnew = (fields: string): boolean => /websocket/.test(fields) && /Connection: upgrade/i.test(fields);
+const handshake =
+  "whether a WebSocket's handshake is whole is for the service to say: the gateway upgrades at its 101 only";
+
 const expectations = [
   "100-continue",
   "100-Continue",
@@ -64,8 +69,6 @@ const expectations = [
   "",
   "200-ok",
 ] as const;
-const expectBecause =
-  "an expectation that is not understood may be ignored (RFC 9110 §10.1.1); none is forwarded, so none can desynchronise";
 
 const whole = post("Content-Length: 5\r\nX-A: 1\r\n");
 const chunked = post("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n");
@@ -110,7 +113,9 @@ export const hops: readonly Case[] = [
     ),
   ),
   ...fakeUpgrades.map((fields) =>
-    accepted(14, "an upgrade that is none", get(`${fields}X-A: 1\r\n`), seen("GET /", ["x-a: 1"])),
+    accepted(14, "an upgrade that is none", get(`${fields}X-A: 1\r\n`), seen("GET /", ["x-a: 1"]), {
+      because: asksAnew(fields) ? handshake : "",
+    }),
   ),
   accepted(
     14,
@@ -123,13 +128,14 @@ export const hops: readonly Case[] = [
     "an upgrade in HTTP/1.0 is none",
     `GET / HTTP/1.0\r\n${H}Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n`,
     seen("GET /"),
-    { closes: true },
+    { closes: true, because: handshake },
   ),
   accepted(
     14,
     "an upgrade is asked for anew",
     get("Upgrade: WebSocket\r\nConnection: Upgrade, X-A\r\nX-A: 1\r\n"),
     seen("GET /", ["connection: upgrade", "upgrade: websocket"]),
+    { because: handshake },
   ),
   ...expectations.map((value) =>
     accepted(
@@ -137,7 +143,6 @@ export const hops: readonly Case[] = [
       "an expectation ends here",
       post(`Expect: ${value}\r\nContent-Length: 5\r\n`),
       seen("POST /", ["content-length: 5"], "hello"),
-      { because: expectBecause },
     ),
   ),
   accepted(
@@ -145,7 +150,7 @@ export const hops: readonly Case[] = [
     "two expectations end here",
     post("Expect: 100-continue\r\nExpect: x\r\nContent-Length: 5\r\n"),
     seen("POST /", ["content-length: 5"], "hello"),
-    { because: expectBecause },
+    { because: "no expectation is forwarded: two of them confuse nobody" },
   ),
   accepted(
     14,

@@ -171,6 +171,12 @@ const absolute: readonly (readonly [sent: string, host: string, start: string, f
   ["http://a.test//b.test", "a.test", "GET //b.test", "a.test"],
   ["http://a.test/%2e%2e/x", "a.test", "GET /x", "a.test"],
 ];
+/** What nginx takes to leave the root. */
+const climbs = (path: string): boolean => /^\/\.\.(?:$|\/)|\.\.%2f\.\./.test(path);
+const root =
+  "what would climb above the root stays there (RFC 3986 §5.2.4), and an encoded slash parts no segments; what is forwarded is what was matched";
+/** What HAProxy does not take for the same as `Host: a.test`. */
+const otherThanHost = /^http:\/\/(?:http:|a\.test\?x|A\.test:81|\[)/;
 const mismatch = "an absolute target overrides Host (RFC 9112 §3.2.2), and only its host is routed and forwarded";
 
 export const targets: readonly Case[] = [
@@ -236,13 +242,20 @@ export const targets: readonly Case[] = [
     "a broken encoding in an absolute target",
     ["%00", "%", "%0a", "a/%7f?x"].map((path) => target(`http://a.test/${path}`)),
   ),
-  ...paths.map(([sent, normal]) => accepted(16, "one normal form", target(sent), seen(`GET ${normal}`))),
+  ...paths.map(([sent, normal]) =>
+    accepted(16, "one normal form", target(sent), seen(`GET ${normal}`), { because: climbs(sent) ? root : "" }),
+  ),
   ...admin.map(([sent, normal]) =>
-    accepted(16, "matched as it is forwarded", target(sent), seen(`GET ${normal}`), { to: "admin" }),
+    accepted(16, "matched as it is forwarded", target(sent), seen(`GET ${normal}`), {
+      to: "admin",
+      because: climbs(sent) ? root : "",
+    }),
   ),
   ...notAdmin.map(([sent, normal]) => accepted(16, "forwarded as it was matched", target(sent), seen(`GET ${normal}`))),
   ...absolute.map(([sent, host, start, forwarded]) =>
-    accepted(5, "an absolute target", `GET ${sent} HTTP/1.1\r\nHost: ${host}\r\n\r\n`, seen(start, [], "", forwarded)),
+    accepted(5, "an absolute target", `GET ${sent} HTTP/1.1\r\nHost: ${host}\r\n\r\n`, seen(start, [], "", forwarded), {
+      because: sent.includes("%2e%2e/x") ? root : otherThanHost.test(sent) ? mismatch : "",
+    }),
   ),
   ...["b.test", "b.test:81", "c.test", "[::1]"].map((host) =>
     accepted(
@@ -260,7 +273,9 @@ export const targets: readonly Case[] = [
   accepted(5, "an absolute target in HTTP/1.0", "GET http://a.test/x HTTP/1.0\r\n\r\n", seen("GET /x"), {
     closes: true,
   }),
-  accepted(5, "OPTIONS *", line("OPTIONS * HTTP/1.1"), seen("OPTIONS *")),
+  accepted(5, "OPTIONS *", line("OPTIONS * HTTP/1.1"), seen("OPTIONS *"), {
+    because: "OPTIONS may ask for the server as a whole (RFC 9112 §3.2.4)",
+  }),
   accepted(5, "OPTIONS of a server", line("OPTIONS http://a.test HTTP/1.1"), seen("OPTIONS *")),
   accepted(5, "OPTIONS of a path", line("OPTIONS /x HTTP/1.1"), seen("OPTIONS /x")),
   accepted(5, "OPTIONS of the root", line("OPTIONS http://a.test/ HTTP/1.1"), seen("OPTIONS /")),
