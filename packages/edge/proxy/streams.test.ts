@@ -229,7 +229,7 @@ describe("Server-Timing", () => {
     const value = await timing(true);
     assert.ok(Array.isArray(value));
     assert.equal(value[0], "db;dur=1");
-    const shares = /^gateway;dur=(\d+(?:\.\d)?), service;dur=(\d+(?:\.\d)?)$/.exec(value[1]!);
+    const shares = /^gateway;dur=(\d+(?:\.\d)?), service;dur=(\d+(?:\.\d)?)$/.exec(value[1] ?? "");
     assert.ok(shares !== null, value[1]);
   });
 
