@@ -36,6 +36,8 @@ export const limits = Object.freeze({
   retryBudget: 0.2,
   /** Bytes of a request body kept for a retry; a larger body is not replayed. */
   replayBytesMax: 64 * 1024,
+  /** Clients that a rate limit remembers; over it the one is forgotten that has most of its requests left. */
+  rateKeysMax: 100_000,
   /** Bytes queued towards one real-time connection before volatile events are dropped, then the connection closed. */
   outQueueBytesMax: 1024 * 1024,
   /** Bytes of one Engine.IO payload or WebSocket message (socket.io's `maxHttpBufferSize`). */
