@@ -17,7 +17,8 @@ export const siblings: Readonly<Record<string, readonly string[]>> = {
   // A request's and a response's fields are read the same way by the codec and by everyone else.
   "wire/http1": ["wire/fields"],
   // Socket.IO packets travel as Engine.IO messages; both codecs stay separate, transports join them.
-  "edge/proxy": ["edge/upstream"],
+  // A request goes to a service, and an upgraded connection becomes a tunnel.
+  "edge/proxy": ["edge/upstream", "edge/tunnel"],
   // The top of the system, in order: the configuration, the console, the running system, the commands, the program.
   "tideway/console": ["tideway/config"],
   "tideway/system": ["tideway/config", "tideway/console"],

@@ -209,7 +209,7 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     this.#connection = null;
     this.#phase = Phase.done;
     const client = exchange.upgrade([...fields, "upgrade", protocol]);
-    this.#context.tunnels.open(client.stream, socket, client.head, rest);
+    this.#context.tunnels.open(client.stream, socket, { lateFromClient: client.head, lateFromUpstream: rest });
   }
 
   /* ---------------------------------------------------------------- when it fails */

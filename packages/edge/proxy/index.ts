@@ -1,3 +1,2 @@
 /** Front door of `edge/proxy`: one exchange to one upstream. */
-export { createProxy, type ProxyOptions, type ProxyRoute, type ProxyTarget, type TraceOptions } from "./proxy.ts";
-export type { TunnelCounters } from "./tunnels.ts";
+export { createProxy, type ProxyOptions, type ProxyTarget } from "./proxy.ts";

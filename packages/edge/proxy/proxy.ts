@@ -12,9 +12,9 @@ import {
   type Target,
 } from "@tideway/base";
 import { TraceSource } from "@tideway/wire/fields";
+import { type TunnelCounters, Tunnels } from "../tunnel/index.ts";
 import type { Service } from "../upstream/index.ts";
 import { Forwarding } from "./forwarding.ts";
-import { type TunnelCounters, Tunnels } from "./tunnels.ts";
 
 export interface ProxyOptions {
   readonly service: Service;

@@ -4,12 +4,12 @@ import { createConnection, createServer, type Socket } from "node:net";
 import { describe, it } from "node:test";
 import type { ByteStream } from "@tideway/base";
 import { FakeClock } from "@tideway/base/testing";
+import { Tunnels } from "../tunnel/index.ts";
 import type { Service } from "../upstream/index.ts";
 import type { RawAnswer, RawServer, WatchedLog } from "../upstream/testing.ts";
 import type { ProxyOptions, ProxyTarget } from "./index.ts";
 import { ask, ok, open, raw, rig, until } from "./rig.testing.ts";
 import { FakeExchange } from "./testing.ts";
-import { Tunnels } from "./tunnels.ts";
 
 /** Keeps what is written to it, until the test says that some has left. */
 class SlowStream extends EventEmitter implements ByteStream {
@@ -108,7 +108,7 @@ describe("an upgrade", () => {
     await two.exchange.over;
     two.client.resume();
     for (const socket of two.server.sockets) socket.resetAndDestroy();
-    await once(two.client, "end");
+    await assert.rejects(once(two.client, "end"), { code: "ECONNRESET" }, "what broke never looks like an end");
   });
 
   it("64 MiB echo, while the client reads slowly, and little in between", async () => {
@@ -234,7 +234,7 @@ describe("an upgrade", () => {
     clock.advance(900);
     assert.equal(proxy.tunnels.open, 1);
     assert.equal(exchange.upgraded!.stream.destroyed, false);
-    const gone = once(client, "end");
+    const gone = assert.rejects(once(client, "end"), { code: "ECONNRESET" });
     clock.advance(600);
     await gone;
     await until(() => proxy.tunnels.open === 0 && server.sockets.size <= 1);
@@ -246,7 +246,7 @@ describe("an upgrade", () => {
     const clock = new FakeClock();
     const tunnels = new Tunnels(clock, 1000);
     const [client, upstream] = [new SlowStream(), new SlowStream()];
-    tunnels.open(client, upstream, new Uint8Array(0), new Uint8Array(0));
+    tunnels.open(client, upstream);
     upstream.emit("data", Buffer.alloc(50_000));
     for (let round = 0; round < 4; round++) {
       client.writableLength -= 10_000;
