@@ -6,8 +6,8 @@ import type { ProxyFault } from "./faults.ts";
 /** One end of the connection that is relayed. */
 export interface ProxyEndpoint {
   /**
-   * An IPv4 address; an IPv6 address as in RFC 5952 (§5 for mapped ones: `::ffff:192.0.2.1`); or, for UNIX, a path of
-   * latin1 text, empty for an unnamed socket and with a leading NUL for an abstract one.
+   * An IP address as base's `canonicalAddress` has it: a mapped IPv4 address is that IPv4 address, also in TCP6. For UNIX
+   * a path as latin1 text, empty for an unnamed socket and with a leading NUL for an abstract one.
    */
   readonly address: string;
   /** 0 for UNIX. */

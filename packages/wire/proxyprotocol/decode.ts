@@ -3,7 +3,7 @@
  * version 2 as bytes (§2.2). What can no longer become a header is a fault at once, and nothing is decoded before the header
  * is whole.
  */
-import { addressBytes, addressText, portAt, portNumber } from "./addresses.ts";
+import { addressText, parseAddress, portAt, portNumber } from "./addresses.ts";
 import type { ProxyAddresses, ProxyEndpoint, ProxyHeader, ProxyProtocol, ProxyStep } from "./contract.ts";
 import { fault as faultOf, type ProxyFaultCode } from "./faults.ts";
 import { readTlvs } from "./tlv.ts";
@@ -66,16 +66,16 @@ function readLine(bytes: Uint8Array, end: number): ProxyStep {
   if (protocol === "UNKNOWN") return whole(1, "PROXY", "UNSPEC", null, next);
   if (protocol !== "TCP4" && protocol !== "TCP6") return refuse("PROXY_V1_PROTOCOL");
   if (parts.length !== 5) return refuse("PROXY_V1_SHAPE");
-  const family = protocol === "TCP4" ? 4 : 16;
-  const source = addressBytes(parts[1]!);
-  const destination = addressBytes(parts[2]!);
-  if (source?.length !== family || destination?.length !== family) return refuse("PROXY_V1_ADDRESS");
+  const family = protocol === "TCP4" ? 4 : 6;
+  const source = parseAddress(parts[1]!, family);
+  const destination = parseAddress(parts[2]!, family);
+  if (source === "" || destination === "") return refuse("PROXY_V1_ADDRESS");
   const sourcePort = portNumber(parts[3]!);
   const destinationPort = portNumber(parts[4]!);
   if (sourcePort < 0 || destinationPort < 0) return refuse("PROXY_V1_PORT");
   const addresses = {
-    source: { address: addressText(source), port: sourcePort },
-    destination: { address: addressText(destination), port: destinationPort },
+    source: { address: source, port: sourcePort },
+    destination: { address: destination, port: destinationPort },
   };
   return whole(1, "PROXY", protocol, addresses, next);
 }
@@ -133,8 +133,8 @@ function readAddresses(bytes: Uint8Array, protocol: ProxyProtocol): ProxyAddress
   const size = protocol === "TCP4" || protocol === "UDP4" ? 4 : 16;
   const ports = at + 2 * size;
   return {
-    source: { address: addressText(bytes.subarray(at, at + size)), port: portAt(bytes, ports) },
-    destination: { address: addressText(bytes.subarray(at + size, ports)), port: portAt(bytes, ports + 2) },
+    source: { address: addressText(bytes, at, size), port: portAt(bytes, ports) },
+    destination: { address: addressText(bytes, at + size, size), port: portAt(bytes, ports + 2) },
   };
 }
 

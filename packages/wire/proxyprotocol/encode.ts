@@ -2,8 +2,8 @@
  * Writes the header that goes ahead of a connection: version 1 as a line, version 2 as bytes. A sender sends it at once,
  * before anything else. Addresses that are none are our own faults, and thrown.
  */
-import { assert } from "@tideway/base";
-import { addressText, endpointBytes, mapped, unmapped } from "./addresses.ts";
+import { assert, canonicalAddress } from "@tideway/base";
+import { addressBytes, mapped } from "./addresses.ts";
 import type { ProxyAddresses, ProxyEndpoint, Tlv } from "./contract.ts";
 import { crc32c } from "./crc32c.ts";
 import { UNIX_BYTES, V2_HEAD_BYTES, V2_SIGNATURE } from "./decode.ts";
@@ -25,10 +25,12 @@ export interface V2Options {
  */
 export function encodeV1(addresses: ProxyAddresses | null): Buffer {
   if (addresses === null) return Buffer.from("PROXY UNKNOWN\r\n", "latin1");
-  const { source, destination } = ipPair(addresses);
-  const family = source.length === 4 ? "TCP4" : "TCP6";
-  const ports = `${portOf(addresses.source)} ${portOf(addresses.destination)}`;
-  return Buffer.from(`PROXY ${family} ${addressText(source)} ${addressText(destination)} ${ports}\r\n`, "latin1");
+  const source = canonical(addresses.source);
+  const destination = canonical(addresses.destination);
+  const wide = source.includes(":") || destination.includes(":");
+  const text = (address: string): string => (wide && !address.includes(":") ? `::ffff:${address}` : address);
+  const ends = `${text(source)} ${text(destination)} ${portOf(addresses.source)} ${portOf(addresses.destination)}`;
+  return Buffer.from(`PROXY ${wide ? "TCP6" : "TCP4"} ${ends}\r\n`, "latin1");
 }
 
 /** Version 2. Families as in {@link encodeV1}; null gives LOCAL: the connection is the proxy's own, as for a health check. */
@@ -78,12 +80,16 @@ function addressBlock(addresses: ProxyAddresses, options: V2Options): { family: 
 
 /** Both ends in one family: a header has room for one only. */
 function ipPair(addresses: ProxyAddresses): { source: Uint8Array; destination: Uint8Array } {
-  const source = endpointBytes(addresses.source);
-  const destination = endpointBytes(addresses.destination);
-  assert(source !== null && destination !== null, "both ends have IP addresses");
-  const narrow = { source: unmapped(source), destination: unmapped(destination) };
-  if (narrow.source.length === narrow.destination.length) return narrow;
+  const source = addressBytes(canonical(addresses.source));
+  const destination = addressBytes(canonical(addresses.destination));
+  if (source.length === destination.length) return { source, destination };
   return { source: mapped(source), destination: mapped(destination) };
+}
+
+function canonical({ address }: ProxyEndpoint): string {
+  const text = canonicalAddress(address);
+  assert(text !== "", "both ends have IP addresses");
+  return text;
 }
 
 function portOf({ port }: ProxyEndpoint): number {
