@@ -108,6 +108,8 @@ export interface Exchange {
   instance: string;
   /** For the access log: the W3C trace that the request belongs to, 32 digits, where the target looks after traces. */
   trace?: string;
+  /** For the access log: why a target answers with an error of its own, in a word: the code of what went wrong. */
+  reason?: string;
 
   /** Names the handler and starts the body's delivery (in a later tick, or at once when it is already here). */
   accept(handler: ExchangeHandler): void;

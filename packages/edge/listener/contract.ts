@@ -19,24 +19,54 @@ export interface ListenerLimits extends HeadLimits {
 /** One line of the access log: a request that was answered, refused or broken off. */
 export interface RequestRecord {
   readonly id: string;
-  /** Empty, as host and path, when the head was refused. */
+  /** When its head was read: milliseconds since the Unix epoch. */
+  readonly at: number;
+  /** Empty, as host and path, when the head was refused. Without the query: it holds secrets. */
   readonly method: string;
   readonly host: string;
   readonly path: string;
+  /** 10 or 11; 0 when the head was refused. */
+  readonly version: number;
+  /** The route's site and path as configured; empty when nobody routed it. */
+  readonly route: string;
   /** What was answered; 499 when the client went first, 0 when the connection was broken before an answer began. */
   readonly status: number;
   /** Bytes of bodies, without framing. */
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** All bytes on the line: heads, framing and interim responses too. Those of an upgraded connection come later, see UpgradeEnd. */
+  readonly wireBytesIn: number;
+  readonly wireBytesOut: number;
   readonly durationMs: number;
+  /** From the request's head to the answer's; -1 when no answer was begun by a target. */
+  readonly headMs: number;
   readonly service: string;
   readonly instance: string;
   /** The W3C trace id that the request goes by; empty where nobody looks after traces. */
   readonly trace: string;
-  /** The client's; behind a trusted proxy, what that says. */
+  /** The client's: what a trusted proxy says, or a PROXY header, or else the peer's. */
   readonly address: string;
+  /** The other end of the socket. */
+  readonly peer: string;
   /** The code of the rule that the client's bytes broke; empty otherwise. */
   readonly fault: string;
+  /** Why the target answered with an error of its own, in a word; empty otherwise. */
+  readonly reason: string;
+  /** The connection was handed over: its line ends here, its bytes flow on. */
+  readonly upgraded: boolean;
+  /** As sent, latin1; empty when absent, or unless `recordsAgents`. */
+  readonly userAgent: string;
+  readonly referer: string;
+}
+
+/** An upgraded connection has closed; `record` was its request's. */
+export interface UpgradeEnd {
+  readonly record: RequestRecord;
+  /** From the hand-over to the end. */
+  readonly durationMs: number;
+  /** Bytes on the line since the hand-over. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 }
 
 export interface ListenerOptions {
@@ -56,6 +86,10 @@ export interface ListenerOptions {
   onExchange(exchange: GuardedExchange): void;
   /** Called once per request, after its end. */
   onRecord?(record: RequestRecord): void;
+  /** Called once per upgraded request, when its connection has closed. Only with `onRecord`. */
+  onUpgradeEnd?(end: UpgradeEnd): void;
+  /** Records hold `user-agent` and `referer`, as the Combined format has them; false unless given. */
+  readonly recordsAgents?: boolean;
   /** How a person moves this listener to another port: ends the error for a port that is taken. */
   readonly hint?: string;
 }
@@ -63,6 +97,8 @@ export interface ListenerOptions {
 export interface ListenerCounters {
   /** Open now, without upgraded ones. */
   readonly connections: number;
+  /** Connections that were handed over and are open still. */
+  readonly upgraded: number;
   /** Since the start. */
   readonly accepted: number;
   readonly requests: number;
@@ -70,6 +106,9 @@ export interface ListenerCounters {
   readonly refused: number;
   /** Connections that were turned away or closed because there were too many. */
   readonly shed: number;
+  /** All bytes of connections that have closed, upgraded ones included. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 }
 
 export interface Listener {

@@ -78,7 +78,7 @@ export class RequestDecoder {
     this.#halted = true;
   }
 
-  /** Within `onHead`: the offset of the first byte behind the head. */
+  /** Within `onHead` and `onEnd`: the offset of the first byte behind the head, or behind the request. */
   get position(): number {
     return this.#position;
   }
@@ -106,6 +106,7 @@ export class RequestDecoder {
       }
     }
     this.#phase = Phase.idle;
+    this.#position = at;
     this.#sink.onEnd(body.trailers);
     return at;
   }
