@@ -234,27 +234,50 @@ test("each request leaves one record, each connection one line", async (context)
   const rig = await startRig(context, (exchange) => {
     exchange.service = "web";
     exchange.instance = "web-1";
+    exchange.route = "a.test/";
     exchange.accept(new Recording());
     rig.clock.advance(5);
-    answer(exchange, "four", 201);
+    exchange.respond(201, [], 4);
+    rig.clock.advance(2);
+    exchange.write(Buffer.from("four"));
+    exchange.end();
   });
   const client = await rig.client();
-  client.socket.end(post("hello"));
+  const request = post("hello", "User-Agent: curl\r\nReferer: http://a.test/?secret\r\n");
+  client.socket.end(request);
   await client.untilClosed();
   await eventually(() => rig.log.some((line) => line.message === "connection closed"));
   const { id, ...record } = rig.records[0]!;
   assert.equal(rig.records.length, 1);
   assert.match(id, /-1$/);
-  const expected = { method: "POST", host: "a.test", path: "/", status: 201, bytesIn: 5, bytesOut: 4, durationMs: 5 };
   assert.deepEqual(record, {
-    ...expected,
+    at: rig.clock.wall() - 7,
+    method: "POST",
+    host: "a.test",
+    path: "/",
+    version: 11,
+    route: "a.test/",
+    status: 201,
+    bytesIn: 5,
+    bytesOut: 4,
+    wireBytesIn: request.length,
+    wireBytesOut: client.heard.length,
+    durationMs: 7,
+    headMs: 5,
     service: "web",
     instance: "web-1",
     trace: "",
     address: "127.0.0.1",
+    peer: "127.0.0.1",
     fault: "",
+    reason: "",
+    upgraded: false,
+    userAgent: "",
+    referer: "",
   });
   const line = rig.log.find((entry) => entry.message === "connection closed")!;
   assert.equal(line.fields["requests"], 1);
   assert.equal(line.fields["bytesOut"], client.heard.length);
+  const { bytesIn, bytesOut } = rig.listener.counters;
+  assert.deepEqual([bytesIn, bytesOut], [request.length, client.heard.length]);
 });

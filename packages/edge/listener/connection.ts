@@ -58,8 +58,9 @@ export class Connection implements RequestSink, Line {
     this.#watch = new Watch(shared.limits, shared.clock.now());
     this.output = new Output(socket, shared.flushLater);
     this.#peer = new Peer(clientOf(socket), shared.trusts);
-    this.#journal = new Journal(shared.clock, shared.logger, shared.onRecord, this.#peer.info.address);
+    const { address } = this.#peer.info;
     this.#intake = new Intake(socket, new RequestDecoder(shared.limits, this));
+    this.#journal = new Journal(shared, address, address, this.#intake, this.output);
     socket.on("data", this.#onData);
     socket.on("drain", this.#onDrain);
     socket.on("end", this.#onEnd);
@@ -67,13 +68,10 @@ export class Connection implements RequestSink, Line {
     socket.on("close", this.#onClose);
   }
 
-  /** Between requests, with nothing of the next one read: it may be closed without harm. */
-  get idle(): boolean {
-    return this.#state === State.ready && this.#intake.phase === Phase.idle && this.#intake.empty;
-  }
-
+  /** Since when it has been between requests with nothing of the next one read, so that closing does no harm; or -1. */
   get idleSince(): number {
-    return this.#watch.since;
+    const idle = this.#state === State.ready && this.#intake.phase === Phase.idle && this.#intake.empty;
+    return idle ? this.#watch.since : -1;
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -257,11 +255,12 @@ export class Connection implements RequestSink, Line {
   handOver(exchange: HttpExchange): { stream: ByteStream; head: Uint8Array } {
     this.output.flush();
     const head = this.#intake.takeRest();
-    this.#part(exchange);
+    exchange.detach();
+    this.#exchange = null;
     const socket = this.#socket;
-    socket.once("close", () => exchange.over());
     socket.off("data", this.#onData).off("drain", this.#onDrain).off("end", this.#onEnd);
     socket.off("error", this.#onError).off("close", this.#onClose);
+    this.#journal.handedOver(exchange, socket);
     this.#leave("connection handed over");
     return { stream: untouched(socket), head };
   }
@@ -270,7 +269,7 @@ export class Connection implements RequestSink, Line {
     exchange.detach();
     this.#exchange = null;
     this.#journal.record(exchange, exchange.id, exchange.status);
-    if (exchange.status !== 101) exchange.over();
+    exchange.over();
   }
 
   /** The answer is whole, and its request is read or given up: on to the next, or close. */
@@ -293,6 +292,7 @@ export class Connection implements RequestSink, Line {
     }
     if (exchange !== null && why !== null) this.#cut(exchange, why);
     exchange?.detach();
+    this.#intake.giveUp();
     this.#journal.record(exchange, id, begun ? exchange.status : status, code);
     exchange?.over();
     if (begun && exchange.answer !== Answer.whole) {
@@ -347,13 +347,14 @@ export class Connection implements RequestSink, Line {
     this.#state = State.over;
     if (!this.server.forget(this)) return;
     this.#journal.left(how, this.#socket.bytesRead, this.output.bytes);
+    if (!this.server.upgraded.has(this.#socket)) this.server.countBytes(this.#socket);
   }
 
   /* ------------------------------------------------------------------ the listener's side */
 
   /** The server stops: an idle connection closes now, others after their answer. */
   stop(): void {
-    if (this.idle) this.#finish();
+    if (this.idleSince >= 0) this.#finish();
   }
 
   /** The server's patience is over. */

@@ -6,6 +6,7 @@
 import type {
   ByteStream,
   ClientInfo,
+  Clock,
   ExchangeEnd,
   ExchangeHandler,
   FieldList,
@@ -38,6 +39,9 @@ export interface Line {
   };
   readonly server: {
     readonly stopping: boolean;
+    /** Records of requests are wanted. */
+    readonly recording: boolean;
+    readonly clock: Pick<Clock, "now">;
     /** The current second's `date: …` line. */
     dateLine(): string;
   };
@@ -66,6 +70,7 @@ export class HttpExchange implements GuardedExchange {
   instance = "";
   trace = "";
   route = "";
+  reason = "";
 
   /** null once the exchange is over: then every call does nothing. */
   #line: Line | null;
@@ -91,6 +96,8 @@ export class HttpExchange implements GuardedExchange {
   received = false;
   /** The client waits for 100 before it sends its body. */
   awaitsContinue: boolean;
+  /** When the answer's head was given; -1 before, and when nobody wants to know. */
+  headAt = -1;
   /** The connection closes after this answer. */
   closing = false;
 
@@ -183,6 +190,7 @@ export class HttpExchange implements GuardedExchange {
     if (!this.#sendHead(line, status, kept, this.#framing, prepared)) return;
     this.answer = Answer.streaming;
     this.status = status;
+    if (line.server.recording) this.headAt = line.server.clock.now();
     this.#owed = this.#bodiless || this.#framing < 0 ? -1 : this.#framing;
   }
 
@@ -253,6 +261,7 @@ export class HttpExchange implements GuardedExchange {
     }
     this.answer = Answer.whole;
     this.status = 101;
+    if (line.server.recording) this.headAt = line.server.clock.now();
     return line.handOver(this);
   }
 

@@ -21,6 +21,10 @@ export class Intake {
   readonly #decoder: RequestDecoder;
   #span: Buffer = nothing;
   #offset = 0;
+  /** Bytes that were fed so far. */
+  #fed = 0;
+  /** Bytes that were decoded when decoding stopped for good; -1 before. */
+  #decodedLast = -1;
   #decoding = false;
   /** The decoder stopped in the middle of an exchange and must be called again, even without new bytes. */
   #halted = false;
@@ -50,7 +54,14 @@ export class Intake {
     return this.#decoder.phase;
   }
 
+  /** Bytes up to the end of what was decoded last. */
+  get bytesDecoded(): number {
+    if (this.#decodedLast !== -1) return this.#decodedLast;
+    return this.#fed - this.#span.length + (this.#decoding ? this.#decoder.position : this.#offset);
+  }
+
   feed(chunk: Buffer): void {
+    this.#fed += chunk.length;
     this.#span = this.#span.length === 0 ? chunk : Buffer.concat([this.#span.subarray(this.#offset), chunk]);
     this.#offset = 0;
   }
@@ -66,8 +77,14 @@ export class Intake {
     this.#halted = true;
   }
 
+  /** All that was read counts as decoded: bytes that are refused are not told apart from what came with them. */
+  giveUp(): void {
+    this.#decodedLast = this.#fed;
+  }
+
   /** Stops decoding for good. */
   stop(): void {
+    this.#decodedLast = this.bytesDecoded;
     this.#decoder.halt();
     this.#clear();
   }

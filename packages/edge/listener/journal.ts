@@ -1,73 +1,130 @@
 /**
  * What one connection leaves in the logs: a record per request, a line per refusal, a line at its end.
  */
-import type { Clock, Logger } from "@tideway/base";
+import type { Socket } from "node:net";
+import { field } from "@tideway/wire/fields";
 import type { HttpFault } from "@tideway/wire/http1";
 import type { RequestRecord } from "./contract.ts";
 import type { HttpExchange } from "./exchange.ts";
+import type { Intake } from "./intake.ts";
+import type { Output } from "./output.ts";
+import type { Shared } from "./shared.ts";
 
 export class Journal {
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #onRecord: ((record: RequestRecord) => void) | undefined;
+  readonly #shared: Shared;
   readonly #address: string;
+  readonly #peer: string;
+  readonly #intake: Intake;
+  readonly #output: Output;
   readonly #openedAt: number;
   requests = 0;
+  /** Bytes that earlier records told. */
+  #toldIn = 0;
+  #toldOut = 0;
 
-  constructor(clock: Clock, logger: Logger, onRecord: ((record: RequestRecord) => void) | undefined, address: string) {
-    this.#clock = clock;
-    this.#logger = logger;
-    this.#onRecord = onRecord;
+  /** `address` is the client's where no trusted proxy says another; `peer` the other end's of the socket. */
+  constructor(shared: Shared, address: string, peer: string, intake: Intake, output: Output) {
+    this.#shared = shared;
     this.#address = address;
-    this.#openedAt = clock.now();
+    this.#peer = peer;
+    this.#intake = intake;
+    this.#output = output;
+    this.#openedAt = shared.clock.now();
   }
 
-  /** `exchange` is null when the head itself was refused; `fault` is then the code of the rule it broke. */
-  record(exchange: HttpExchange | null, id: string, status: number, fault = ""): void {
-    const onRecord = this.#onRecord;
-    if (onRecord === undefined) return;
+  /**
+   * `exchange` is null when the head itself was refused; `fault` is then the code of the rule it broke. Null when nobody
+   * wants records.
+   */
+  record(exchange: HttpExchange | null, id: string, status: number, fault = ""): RequestRecord | null {
+    const { onRecord, clock, recordsAgents } = this.#shared;
+    if (onRecord === undefined) return null;
+    const durationMs = exchange === null ? 0 : clock.now() - exchange.startedAt;
+    const { bytesDecoded } = this.#intake;
+    const bytesWritten = this.#output.bytes;
+    const fields = exchange !== null && recordsAgents ? exchange.head.fields : [];
     const record: RequestRecord = {
       id,
+      at: clock.wall() - durationMs,
       method: exchange?.head.method ?? "",
       host: exchange?.head.host ?? "",
       path: exchange?.head.path ?? "",
+      version: exchange?.head.version ?? 0,
+      route: exchange?.route ?? "",
       status,
       bytesIn: exchange?.bytesIn ?? 0,
       bytesOut: exchange?.bytesOut ?? 0,
-      durationMs: exchange === null ? 0 : this.#clock.now() - exchange.startedAt,
+      wireBytesIn: bytesDecoded - this.#toldIn,
+      wireBytesOut: bytesWritten - this.#toldOut,
+      durationMs,
+      headMs: exchange === null || exchange.headAt < 0 ? -1 : exchange.headAt - exchange.startedAt,
       service: exchange?.service ?? "",
       instance: exchange?.instance ?? "",
       trace: exchange?.trace ?? "",
       address: exchange?.client.address ?? this.#address,
+      peer: this.#peer,
       fault,
+      reason: exchange?.reason ?? "",
+      upgraded: status === 101,
+      userAgent: field(fields, "user-agent") ?? "",
+      referer: field(fields, "referer") ?? "",
     };
-    try {
-      onRecord(record);
-    } catch (error) {
-      this.#logger.error({ id, err: error }, "the access log failed");
-    }
+    this.#toldIn = bytesDecoded;
+    this.#toldOut = bytesWritten;
+    this.#tell(record.id, () => onRecord(record));
+    return record;
   }
 
   refused(id: string, code: string, fault: HttpFault | null): void {
     const rule = fault === null ? {} : { rule: fault.rule, section: fault.section };
     const what = fault === null ? "too slow" : fault.message;
-    this.#logger.info({ id, address: this.#address, code, ...rule }, `request refused: ${what}`);
+    this.#shared.logger.info({ id, address: this.#address, code, ...rule }, `request refused: ${what}`);
   }
 
   targetFailed(exchange: HttpExchange, error: unknown): void {
-    this.#logger.error({ id: exchange.id, service: exchange.service, err: error }, "a target failed");
+    this.#shared.logger.error({ id: exchange.id, service: exchange.service, err: error }, "a target failed");
   }
 
   targetBroke(exchange: HttpExchange, what: string): void {
-    this.#logger.error({ id: exchange.id, service: exchange.service }, what);
+    this.#shared.logger.error({ id: exchange.id, service: exchange.service }, what);
   }
 
   lineFailed(error: Error): void {
-    this.#logger.debug({ address: this.#address, reason: error.message }, "connection failed");
+    this.#shared.logger.debug({ address: this.#address, reason: error.message }, "connection failed");
   }
 
   left(how: string, bytesIn: number, bytesOut: number): void {
-    const durationMs = Math.round(this.#clock.now() - this.#openedAt);
-    this.#logger.info({ address: this.#address, requests: this.requests, bytesIn, bytesOut, durationMs }, how);
+    const durationMs = Math.round(this.#shared.clock.now() - this.#openedAt);
+    this.#shared.logger.info({ address: this.#address, requests: this.requests, bytesIn, bytesOut, durationMs }, how);
+  }
+
+  /** The connection is another's now. What comes of it is told when it closes. */
+  handedOver(exchange: HttpExchange, socket: Socket): void {
+    const record = this.record(exchange, exchange.id, exchange.status);
+    const shared = this.#shared;
+    const startedAt = shared.clock.now();
+    const { bytesDecoded } = this.#intake;
+    const bytesWritten = this.#output.bytes;
+    shared.upgraded.add(socket);
+    socket.once("close", () => {
+      shared.upgraded.delete(socket);
+      shared.countBytes(socket);
+      const bytesIn = socket.bytesRead - bytesDecoded;
+      const bytesOut = socket.bytesWritten - bytesWritten;
+      const durationMs = shared.clock.now() - startedAt;
+      const fields = { id: exchange.id, address: this.#address, bytesIn, bytesOut, durationMs: Math.round(durationMs) };
+      shared.logger.info(fields, "upgraded connection closed");
+      if (record !== null)
+        this.#tell(record.id, () => shared.onUpgradeEnd?.({ record, durationMs, bytesIn, bytesOut }));
+      exchange.over();
+    });
+  }
+
+  #tell(id: string, tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#shared.logger.error({ id, err: error }, "the access log failed");
+    }
   }
 }

@@ -48,7 +48,8 @@ class HttpListener implements Listener {
   }
 
   get counters(): ListenerCounters {
-    return { connections: this.#shared.connections.size, ...this.#shared.counters };
+    const { connections, upgraded, counters } = this.#shared;
+    return { connections: connections.size, upgraded: upgraded.size, ...counters };
   }
 
   listen(): Promise<{ host: string; port: number }> {
@@ -96,7 +97,7 @@ class HttpListener implements Listener {
   /** Closes the connections that have been idle the longest; false when none is idle. */
   #shedIdle(): boolean {
     const idle: Connection[] = [];
-    for (const connection of this.#shared.connections) if (connection.idle) idle.push(connection);
+    for (const connection of this.#shared.connections) if (connection.idleSince >= 0) idle.push(connection);
     if (idle.length === 0) return false;
     idle.sort((a, b) => a.idleSince - b.idleSince);
     const batch = idle.slice(0, Math.min(SHED_BATCH, Math.ceil(this.#connectionsMax / 16)));

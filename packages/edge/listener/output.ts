@@ -11,12 +11,16 @@ export class Output {
   #pending = "";
   /** The listener will call `tickEnded`. */
   #due = false;
-  /** Bytes of text and data so far, framing included. */
-  bytes = 0;
+  #flushed = 0;
 
   constructor(socket: Socket, flushLater: (output: Output) => void) {
     this.#socket = socket;
     this.#flushLater = flushLater;
+  }
+
+  /** Bytes of text and data so far, framing included; those that wait for the end of the tick too. */
+  get bytes(): number {
+    return this.#flushed + this.#pending.length;
   }
 
   /** False while the socket holds more than it should. */
@@ -52,7 +56,7 @@ export class Output {
     const socket = this.#socket;
     socket.cork();
     this.flush();
-    this.bytes += chunk.length;
+    this.#flushed += chunk.length;
     if (!socket.destroyed) socket.write(chunk);
     socket.uncork();
     if (after !== "") this.text(after);
@@ -62,7 +66,7 @@ export class Output {
     const text = this.#pending;
     if (text === "") return;
     this.#pending = "";
-    this.bytes += text.length;
+    this.#flushed += text.length;
     if (!this.#socket.destroyed) this.#socket.write(text, "latin1");
   }
 

@@ -2,10 +2,11 @@
  * What the connections of one listener have in common: limits, the request ids, the current second's date, and the list
  * of those that have something to write at the end of this tick.
  */
+import type { Socket } from "node:net";
 import type { AddressRanges, Clock, GuardedExchange, Logger } from "@tideway/base";
 import { formatHttpDate } from "@tideway/wire/fields";
 import type { Connection } from "./connection.ts";
-import type { ListenerLimits, ListenerOptions, RequestRecord } from "./contract.ts";
+import type { ListenerLimits, ListenerOptions, RequestRecord, UpgradeEnd } from "./contract.ts";
 import type { Output } from "./output.ts";
 
 export class Shared {
@@ -15,12 +16,16 @@ export class Shared {
   readonly trusts: AddressRanges | null;
   readonly onExchange: (exchange: GuardedExchange) => void;
   readonly connections = new Set<Connection>();
-  readonly counters = { accepted: 0, requests: 0, refused: 0, shed: 0 };
+  /** Connections that were handed over and are open still. */
+  readonly upgraded = new Set<Socket>();
+  readonly counters = { accepted: 0, requests: 0, refused: 0, shed: 0, bytesIn: 0, bytesOut: 0 };
   stopping = false;
   /** Called when the last connection is gone. */
   onEmpty: (() => void) | undefined;
 
   readonly onRecord: ((record: RequestRecord) => void) | undefined;
+  readonly onUpgradeEnd: ((end: UpgradeEnd) => void) | undefined;
+  readonly recordsAgents: boolean;
   readonly #idPrefix: string;
   #idCount = 0;
   #dateSecond = -1;
@@ -34,7 +39,13 @@ export class Shared {
     this.trusts = options.trusts ?? null;
     this.onExchange = (exchange) => options.onExchange(exchange);
     this.onRecord = options.onRecord === undefined ? undefined : (record) => options.onRecord?.(record);
+    this.onUpgradeEnd = options.onUpgradeEnd === undefined ? undefined : (end) => options.onUpgradeEnd?.(end);
+    this.recordsAgents = options.recordsAgents === true;
     this.#idPrefix = `${options.random.id(6)}-`;
+  }
+
+  get recording(): boolean {
+    return this.onRecord !== undefined;
   }
 
   /** Unique, not unguessable: a random start of the process and a count. */
@@ -64,6 +75,12 @@ export class Shared {
     this.#due = [];
     for (const output of due) output.tickEnded();
   };
+
+  /** A connection has closed: what went over it is counted. */
+  countBytes(socket: Socket): void {
+    this.counters.bytesIn += socket.bytesRead;
+    this.counters.bytesOut += socket.bytesWritten;
+  }
 
   /** False when the connection was forgotten before. */
   forget(connection: Connection): boolean {

@@ -6,7 +6,14 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import type { TestContext } from "node:test";
-import { type Exchange, type ExchangeEnd, type ExchangeHandler, type FieldList, limits } from "@tideway/base";
+import {
+  type Exchange,
+  type ExchangeEnd,
+  type ExchangeHandler,
+  type FieldList,
+  type GuardedExchange,
+  limits,
+} from "@tideway/base";
 import { FakeClock, SeededRandom } from "@tideway/base/testing";
 import {
   createListener,
@@ -40,7 +47,7 @@ export interface Rig {
 
 export async function startRig(
   context: TestContext,
-  onExchange: (exchange: Exchange) => void,
+  onExchange: (exchange: GuardedExchange) => void,
   own: Partial<ListenerLimits> = {},
   more: Partial<ListenerOptions> = {},
 ): Promise<Rig> {
