@@ -26,6 +26,8 @@ export const limits = Object.freeze({
   upstreamIdleMs: 60_000,
   upstreamConnectMs: 3_000,
   upstreamFirstByteMs: 60_000,
+  /** Between two pieces of a response's body; 0: streams may be silent for as long as they like. */
+  upstreamBodyIdleMs: 0,
   /** Open connections to one instance, those of upgraded protocols not counted. */
   upstreamConnectionsMax: 1_024,
   /** Requests of one service that wait for an instance or a connection; beyond it the answer is 503 at once. */

@@ -17,6 +17,7 @@ import type { UpstreamConnection } from "./connection.ts";
 export interface UpstreamLimits extends HeadLimits {
   readonly upstreamConnectMs: number;
   readonly upstreamFirstByteMs: number;
+  readonly upstreamBodyIdleMs: number;
   readonly upstreamIdleMs: number;
   readonly upstreamConnectionsMax: number;
   readonly upstreamWaitersMax: number;
@@ -53,6 +54,8 @@ export const LeaseFault = {
   deadline: "deadline",
   /** Too many wait already. */
   crowded: "crowded",
+  /** The service's circuit breaker is open: too many requests failed of late. */
+  open: "open",
   /** The service was closed. */
   closed: "closed",
 } as const;

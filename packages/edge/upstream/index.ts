@@ -12,8 +12,10 @@ export {
 } from "./contract.ts";
 export type { Instance } from "./instance.ts";
 export { Member, type MemberAddress, type MemberOwner } from "./member.ts";
-export { type MemberStatus, Pool, type PoolOptions } from "./pool.ts";
+export { Pool, type PoolOptions } from "./pool.ts";
 export { Probe, type ProbeDone, type ProbeMaker, type ProbeTarget } from "./probe.ts";
-export type { HealthOptions } from "./prober.ts";
-export { type InstanceStatus, Service, type ServiceOptions, type ServiceStatus } from "./service.ts";
+export { type Resolve, type Resolved, systemResolve } from "./resolver.ts";
+export { Service, type ServiceOptions } from "./service.ts";
+export type { EjectOptions, HealthOptions, PoolSettings, ServiceSettings, UpstreamAddress } from "./settings.ts";
+export type { Counters, InstanceStatus, MemberStatus, NameStatus, ServiceCounters, ServiceStatus } from "./status.ts";
 export type { StickyOptions } from "./sticky.ts";

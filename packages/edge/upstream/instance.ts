@@ -12,7 +12,6 @@ export class Instance extends Member {
   readonly #limits: UpstreamLimits;
   readonly #idle: UpstreamConnection[] = [];
   readonly #all = new Set<UpstreamConnection>();
-  #upgradedCount = 0;
   /** Connections are closed after their request. */
   #retired = false;
 
@@ -42,7 +41,7 @@ export class Instance extends Member {
       this.begin(now);
       return reused;
     }
-    if (this.#all.size - this.#upgradedCount >= this.#limits.upstreamConnectionsMax) {
+    if (this.#all.size - this.upgraded >= this.#limits.upstreamConnectionsMax) {
       if (!fresh) return null;
       const stale = this.#idle[0];
       if (stale === undefined) return null;
@@ -72,13 +71,13 @@ export class Instance extends Member {
   /** A connection closed in or after a request. */
   left(connection: UpstreamConnection): void {
     if (!this.#all.delete(connection)) return;
-    if (connection.isUpgraded) this.#upgradedCount--;
+    if (connection.isUpgraded) this.upgraded--;
     this.end();
   }
 
   /** A connection carries another protocol from now on: still under way, but outside the pool's bound. */
-  upgraded(): void {
-    this.#upgradedCount++;
+  onUpgraded(): void {
+    this.upgraded++;
   }
 
   sweep(now: number): void {
@@ -89,6 +88,10 @@ export class Instance extends Member {
   override retire(): void {
     this.#retired = true;
     for (const connection of [...this.#idle]) connection.retire();
+  }
+
+  override reinstate(): void {
+    this.#retired = false;
   }
 
   override destroy(): void {

@@ -5,33 +5,30 @@
  */
 import type { Clock, Logger, Random } from "@tideway/base";
 import {
-  type BalanceName,
+  type Balance,
+  type Breaker,
   createPolicy,
-  defaultHealthRules,
-  type Health,
-  type HealthRules,
+  type HashBy,
   HealthState,
+  hashByOf,
   isPromising,
   onDrain,
-  onProbe,
-  onRequestFailed,
-  onTrial,
+  onUndrain,
   type Policy,
 } from "@tideway/engine/balancing";
+import { Judge } from "./judge.ts";
 import type { Member, MemberAddress, MemberOwner } from "./member.ts";
 import { defaultProbe, type ProbeMaker } from "./probe.ts";
-import { defaultHealth, type HealthOptions, Prober } from "./prober.ts";
+import { Prober } from "./prober.ts";
+import { defaultHealth, type HealthOptions, type PoolSettings } from "./settings.ts";
+import { type MemberStatus, memberStatus } from "./status.ts";
 
-export interface PoolOptions {
+export interface PoolOptions extends PoolSettings {
   /** The service's name, for the log. */
   readonly name: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** `least-busy` unless given. */
-  readonly balance?: BalanceName;
-  readonly health?: Partial<HealthOptions>;
-  readonly healthRules?: Partial<HealthRules>;
   /** How an instance is asked whether it answers: as `health` says (`tcp`, or `http` when it has a path) unless given. */
   readonly probe?: ProbeMaker;
   /** Told of every change of an instance's health: whoever runs the processes wants to know. */
@@ -40,38 +37,29 @@ export interface PoolOptions {
   readonly onRoom?: () => void;
 }
 
-export interface MemberStatus {
-  readonly id: string;
-  readonly host: string;
-  readonly port: number;
-  readonly weight: number;
-  readonly state: HealthState;
-  /** Milliseconds in this state. */
-  readonly forMs: number;
-  readonly active: number;
-  readonly connections: number;
-  /** Decaying average of the time to an answer; -1 before the first. */
-  readonly latencyMs: number;
-}
+export type MemberMaker<M extends Member> = (address: MemberAddress, owner: MemberOwner, now: number) => M;
 
 interface Entry<M extends Member> {
   readonly member: M;
-  readonly prober: Prober;
+  prober: Prober;
   /** Set while draining: called once when nothing is under way. */
   drained: (() => void) | null;
 }
 
 const none: readonly Member[] = [];
 
-export class Pool<M extends Member = Member> implements MemberOwner {
+export class Pool<M extends Member = Member> {
   readonly name: string;
-  readonly balance: BalanceName;
+  balance: Balance;
+  /** What of a request `pick` wants as its key; null: nothing, "" will do. */
+  hashBy: HashBy | null;
   readonly #options: PoolOptions;
-  readonly #make: (address: MemberAddress, owner: MemberOwner, now: number) => M;
+  readonly #make: MemberMaker<M>;
   readonly #clock: Clock;
-  readonly #health: HealthOptions;
-  readonly #rules: HealthRules;
-  readonly #policy: Policy;
+  readonly #judge: Judge;
+  #policy: Policy;
+  #health: HealthOptions;
+  #requestsMax: number;
   readonly #entries = new Map<string, Entry<M>>();
   /** The entries' members, as policies want them. */
   #members: M[] = [];
@@ -80,15 +68,46 @@ export class Pool<M extends Member = Member> implements MemberOwner {
   #closed = false;
 
   /** `make` says what a member is: `(address, owner, now) => new Member(address, owner, now)`, or a class of one's own. */
-  constructor(options: PoolOptions, make: (address: MemberAddress, owner: MemberOwner, now: number) => M) {
-    this.name = options.name;
-    this.balance = options.balance ?? "least-busy";
+  constructor(options: PoolOptions, make: MemberMaker<M>) {
+    const { name, clock, logger, balance = "least-busy" } = options;
+    this.name = name;
+    this.balance = balance;
+    this.hashBy = hashByOf(balance);
     this.#options = options;
     this.#make = make;
-    this.#clock = options.clock;
+    this.#clock = clock;
     this.#health = { ...defaultHealth, ...options.health };
-    this.#rules = { ...defaultHealthRules, ...options.healthRules };
-    this.#policy = createPolicy(this.balance);
+    this.#requestsMax = options.requestsMax ?? Number.POSITIVE_INFINITY;
+    this.#policy = createPolicy(balance, options.random);
+    const hooks = {
+      clock,
+      logger,
+      name,
+      members: () => this.#members,
+      changed: (member: Member) => this.#onChanged(member),
+      doubted: (member: Member) => this.#entryOf(member)?.prober.hurry(),
+      freed: (member: Member) => this.#onFreed(member),
+    };
+    this.#judge = new Judge(hooks, options);
+  }
+
+  /** New settings for a pool that runs: instances, and what is under way there, stay as they are. */
+  configure(settings: PoolSettings): void {
+    const { balance = "least-busy", requestsMax = Number.POSITIVE_INFINITY } = settings;
+    this.#judge.configure(settings);
+    if (!isSame(balance, this.balance)) {
+      this.balance = balance;
+      this.hashBy = hashByOf(balance);
+      this.#policy = createPolicy(balance, this.#options.random);
+      for (const member of this.#members) member.credit = 0;
+    }
+    this.#requestsMax = requestsMax;
+    for (const member of this.#members) member.activeMax = requestsMax;
+    const health = { ...defaultHealth, ...settings.health };
+    const isNew = !isSame(health, this.#health);
+    this.#health = health;
+    if (isNew) for (const { prober } of this.#entries.values()) prober.hurry();
+    this.#options.onRoom?.();
   }
 
   /* ---------------------------------------------------------------- who is in it */
@@ -96,19 +115,42 @@ export class Pool<M extends Member = Member> implements MemberOwner {
   /** Takes in an instance: it is probed at once and used after its first good answer. False when the id is known. */
   add(address: MemberAddress): boolean {
     if (this.#closed || this.#entries.has(address.id)) return false;
-    const member = this.#make(address, this, this.#clock.now());
-    const { clock, random, probe } = this.#options;
-    const ask = probe ?? defaultProbe(this.#health, clock);
-    const prober = new Prober(member, this.#health, clock, random, ask, (passed, why) =>
-      this.#onProbed(member, passed, why),
-    );
-    this.#entries.set(address.id, { member, prober, drained: null });
+    const member = this.#make(address, this.#judge, this.#clock.now());
+    member.activeMax = this.#requestsMax;
+    this.#entries.set(address.id, { member, prober: this.#probe(member), drained: null });
     this.#members.push(member);
     return true;
   }
 
-  /** Gives it nothing new; `done` is called once, when nothing is under way there (at once for an unknown id). */
-  drain(id: string, done: () => void): void {
+  #probe(member: M): Prober {
+    const { clock, random, probe } = this.#options;
+    const ask: ProbeMaker = probe ?? ((target, done) => defaultProbe(this.#health, clock)(target, done));
+    return new Prober(
+      member,
+      () => this.#health,
+      clock,
+      random,
+      ask,
+      (passed, why) => {
+        // Nothing was learned when nothing could be asked.
+        if (passed !== null) this.#judge.onProbed(member, passed, why);
+      },
+    );
+  }
+
+  /** Another share of the traffic, from the next request on. False for an unknown id and for what is no weight. */
+  setWeight(id: string, weight: number): boolean {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || !(weight > 0 && weight < Number.POSITIVE_INFINITY)) return false;
+    entry.member.weight = weight;
+    return true;
+  }
+
+  /**
+   * Gives it nothing new; `done` is called once, when nothing is under way there (at once for an unknown id, never when it is
+   * undrained before that).
+   */
+  drain(id: string, done: () => void = () => {}): void {
     const entry = this.#entries.get(id);
     if (entry === undefined) {
       done();
@@ -121,9 +163,21 @@ export class Pool<M extends Member = Member> implements MemberOwner {
       done();
     };
     prober.stop();
-    this.#judge(member, onDrain(member.health, this.#clock.now()), "asked to drain");
+    this.#judge.decide(member, onDrain(member.health, this.#clock.now()), "asked to drain");
     member.retire();
     this.#checkDrained(member);
+  }
+
+  /** Uses it again, once a probe has passed. False when it does not drain. */
+  undrain(id: string): boolean {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.member.health.state !== HealthState.draining) return false;
+    const { member } = entry;
+    entry.drained = null;
+    member.reinstate();
+    this.#judge.decide(member, onUndrain(member.health, this.#clock.now()), "asked to serve again");
+    entry.prober = this.#probe(member);
+    return true;
   }
 
   /** Forgets it: its process is gone, or it has drained. What is still under way there goes on or fails by itself. */
@@ -151,8 +205,8 @@ export class Pool<M extends Member = Member> implements MemberOwner {
   /* ---------------------------------------------------------------- the choice */
 
   /**
-   * The instance for the next request, or null when none can be used; `begin` it when it is. `key` is what the policy
-   * `hash` goes by. `tried` are left out.
+   * The instance for the next request, or null when none can be used; `begin` it when it is. `key` is what consistent
+   * hashing goes by (`hashBy`). `tried` are left out.
    */
   pick(key: string, tried: readonly Member[] = none, now = this.#clock.now()): M | null {
     return this.#policy.pick(this.#members, now, key, tried);
@@ -161,55 +215,42 @@ export class Pool<M extends Member = Member> implements MemberOwner {
   /** True when an instance is up, or may be within `patienceMs`: whoever finds none had better wait than fail. */
   isPromising(patienceMs: number): boolean {
     const now = this.#clock.now();
-    for (const { health } of this.#members) {
-      if (health.state === HealthState.up || isPromising(health, now, patienceMs)) return true;
-    }
-    return false;
+    return this.#members.some(({ health }) => isPromising(health, now, patienceMs));
   }
 
-  /* ---------------------------------------------------------------- what is thought of them */
-
-  #onProbed(member: M, passed: boolean, why: string): void {
-    const health = onProbe(member.health, passed, this.#clock.now(), this.#rules);
-    this.#judge(member, health, why === "" ? "probe passed" : `probe: ${why}`);
+  get hasUp(): boolean {
+    return this.#members.some(({ health }) => health.state === HealthState.up);
   }
 
-  onMemberTrial(member: Member, now: number): void {
-    member.health = onTrial(member.health, now, this.#rules);
+  /** Of the whole service: ask it before `pick`. Null when it has none. */
+  get breaker(): Breaker | null {
+    return this.#judge.breaker;
   }
 
-  onMemberFailed(member: Member, why: string): void {
-    this.#judge(member, onRequestFailed(member.health, this.#clock.now(), this.#rules), `request: ${why}`);
+  /* ---------------------------------------------------------------- what comes of it */
+
+  #onChanged(member: Member): void {
+    const { state } = member.health;
+    if (state === HealthState.down) this.#entryOf(member)?.prober.hurry();
+    this.#options.onState?.(member.id, state);
+    if (state === HealthState.up) this.#options.onRoom?.();
   }
 
-  onMemberAnswered(member: Member, health: Health): void {
-    this.#judge(member, health, "request answered");
-  }
-
-  onMemberFreed(member: Member): void {
+  #onFreed(member: Member): void {
     if (member.health.state === HealthState.draining) this.#checkDrained(member);
     if (this.#leaving.size > 0 && member.connectionCount === 0) this.#leaving.delete(member as M);
     this.#options.onRoom?.();
   }
 
-  #judge(member: Member, health: Health, why: string): void {
-    const before = member.health;
-    if (health === before) return;
-    member.health = health;
-    if (health.state === before.state) return;
-    const { logger } = this.#options;
-    const fields = { service: this.name, instance: member.id, state: health.state, was: before.state, why };
-    if (health.state === HealthState.down) logger.warn(fields, "instance is down");
-    else logger.info(fields, `instance is ${health.state}`);
+  /** Undefined once it was removed, though another may have its id by now. */
+  #entryOf(member: Member): Entry<M> | undefined {
     const entry = this.#entries.get(member.id);
-    if (health.state === HealthState.down && entry?.member === member) entry.prober.hurry();
-    this.#options.onState?.(member.id, health.state);
-    if (health.state === HealthState.up) this.#options.onRoom?.();
+    return entry?.member === member ? entry : undefined;
   }
 
   #checkDrained(member: Member): void {
-    const entry = this.#entries.get(member.id);
-    if (entry?.member !== member || entry.drained === null || member.active > 0) return;
+    const entry = this.#entryOf(member);
+    if (entry === undefined || entry.drained === null || member.active > 0) return;
     const done = entry.drained;
     entry.drained = null;
     done();
@@ -219,17 +260,16 @@ export class Pool<M extends Member = Member> implements MemberOwner {
 
   status(): MemberStatus[] {
     const now = this.#clock.now();
-    return this.#members.map((member) => ({
-      id: member.id,
-      host: member.host,
-      port: member.port,
-      weight: member.weight,
-      state: member.health.state,
-      forMs: Math.round(now - member.health.since),
-      active: member.active,
-      connections: member.connectionCount,
-      latencyMs: member.latencyMs,
-    }));
+    return this.#members.map((member) => memberStatus(member, now));
+  }
+
+  /** Since the start, those of removed instances included. */
+  get failures(): number {
+    return this.#judge.failures;
+  }
+
+  get ejections(): number {
+    return this.#judge.ejections;
   }
 
   /** Stops probing and ends what is under way. */
@@ -238,4 +278,9 @@ export class Pool<M extends Member = Member> implements MemberOwner {
     for (const { prober } of this.#entries.values()) prober.stop();
     for (const member of [...this.#members, ...this.#leaving]) member.destroy();
   }
+}
+
+/** Settings are plain values. */
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

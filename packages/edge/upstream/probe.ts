@@ -1,29 +1,30 @@
 /**
  * Owns one question to an instance: does it answer? On a connection of its own, so that neither a full pool nor a stale
- * connection colours the answer. `tcp`: that the connection comes about. `http`: a GET whose status is 200–399. Refuses
- * to judge what an answer means for the instance's health.
+ * connection colours the answer. `tcp`: that the connection comes about. `http`: the status, and what the body contains.
+ * Refuses to judge what an answer means for the instance's health.
  */
 import { connect, type Socket } from "node:net";
 import { type Clock, limits, type Timer } from "@tideway/base";
+import { includesStatus } from "@tideway/engine/balancing";
 import { encodeRequestHead, Framing, type HttpFault, ResponseDecoder, type ResponseHead } from "@tideway/wire/http1";
-import type { HealthOptions } from "./prober.ts";
+import { isOwnFault } from "./faults.ts";
+import type { HealthOptions } from "./settings.ts";
 
 export interface ProbeTarget {
   readonly host: string;
   readonly port: number;
 }
 
-/** `why` is empty when the probe passed; else for the log. */
-export type ProbeDone = (passed: boolean, why: string) => void;
+/** `passed` is null when nothing could be asked, for a reason of our own. `why` is empty when the probe passed; else for the log. */
+export type ProbeDone = (passed: boolean | null, why: string) => void;
 
 /** Asks once: `done` is called once, in a later tick, unless the probe is cancelled before. It must have a deadline of its own. */
 export type ProbeMaker = (target: ProbeTarget, done: ProbeDone) => { cancel(): void };
 
 /** As the options say: a connection is answer enough without a path. */
 export function defaultProbe(options: HealthOptions, clock: Clock): ProbeMaker {
-  const { path, timeoutMs } = options;
-  if (path === "") return (target, done) => new Probe(target, timeoutMs, clock, done);
-  return (target, done) => new HttpProbe(target, path, timeoutMs, clock, done);
+  if (options.path === "") return (target, done) => new Probe(target, options.timeoutMs, clock, done);
+  return (target, done) => new HttpProbe(target, options, clock, done);
 }
 
 /** Passes when the connection comes about. */
@@ -40,16 +41,22 @@ export class Probe {
     const socket = connect({ host: target.host, port: target.port, noDelay: true });
     this.socket = socket;
     socket.on("connect", () => this.onConnected());
-    socket.on("end", () => this.finish(false, "closed without an answer"));
-    socket.on("error", (error: NodeJS.ErrnoException) => this.finish(false, error.code ?? error.message));
-    socket.on("close", () => this.finish(false, "closed without an answer"));
+    socket.on("end", () => this.onClosed());
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      this.finish(isOwnFault(error.code) ? null : false, error.code ?? error.message);
+    });
+    socket.on("close", () => this.onClosed());
   }
 
   protected onConnected(): void {
     this.finish(true, "");
   }
 
-  protected finish(passed: boolean, why: string): void {
+  protected onClosed(): void {
+    this.finish(false, "closed without an answer");
+  }
+
+  protected finish(passed: boolean | null, why: string): void {
     const done = this.#done;
     if (done === null) return;
     this.cancel();
@@ -64,39 +71,69 @@ export class Probe {
   }
 }
 
-/** Passes when a GET is answered with 200–399. */
-class HttpProbe extends Probe {
-  readonly #path: string;
-  readonly #decoder: ResponseDecoder;
+/** So much of a body is looked at. */
+const bodyBytesMax = 64 * 1024;
 
-  constructor(target: ProbeTarget, path: string, timeoutMs: number, clock: Clock, done: ProbeDone) {
-    super(target, timeoutMs, clock, done);
-    this.#path = path;
+/** Passes when a request is answered with a status, and a body, as they should be. */
+class HttpProbe extends Probe {
+  readonly #options: HealthOptions;
+  readonly #decoder: ResponseDecoder;
+  /** What the body must contain, byte by byte; the end of what came of it; and how much came. */
+  readonly #wanted: string;
+  #tail = "";
+  #bodyBytes = 0;
+
+  constructor(target: ProbeTarget, options: HealthOptions, clock: Clock, done: ProbeDone) {
+    super(target, options.timeoutMs, clock, done);
+    this.#options = options;
+    this.#wanted = Buffer.from(options.body).toString("latin1");
     this.#decoder = new ResponseDecoder(limits, this);
     this.socket.on("data", (chunk: Buffer) => this.#decoder.decode(chunk, 0));
   }
 
   protected override onConnected(): void {
+    const { method, path } = this.#options;
     const { host, port } = this.target;
     const authority = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-    const fields = ["host", authority, "user-agent", "tideway-probe", "accept", "*/*", "connection", "close"];
-    this.#decoder.begin("GET");
-    this.socket.write(encodeRequestHead("GET", this.#path, fields, Framing.none), "latin1");
+    const named = this.#options.host === "" ? authority : this.#options.host;
+    const fields = ["host", named, "user-agent", "tideway-probe", "accept", "*/*", "connection", "close"];
+    this.#decoder.begin(method);
+    this.socket.write(encodeRequestHead(method, path, fields, Framing.none), "latin1");
+  }
+
+  /** The end of a body without a length; of anything else, a fault. */
+  protected override onClosed(): void {
+    this.#decoder.eof();
+    this.finish(false, "closed without an answer");
   }
 
   onInterim(): void {}
 
-  /** The status says all: the body is not waited for. */
   onHead(head: ResponseHead): void {
-    this.#decoder.halt();
-    if (head.status >= 200 && head.status < 400) this.finish(true, "");
-    else this.finish(false, `status ${head.status}`);
+    if (!includesStatus(this.#options.status, head.status)) this.#conclude(false, `status ${head.status}`);
+    // Without anything to look for, the body is not waited for.
+    else if (this.#options.body === "") this.#conclude(true, "");
   }
 
-  onBody(): void {}
-  onEnd(): void {}
+  onBody(chunk: Buffer): void {
+    const wanted = this.#wanted;
+    const text = this.#tail + chunk.toString("latin1");
+    this.#bodyBytes += chunk.length;
+    if (text.includes(wanted)) this.#conclude(true, "");
+    else if (this.#bodyBytes >= bodyBytesMax) this.onEnd();
+    else this.#tail = text.slice(Math.max(0, text.length - wanted.length + 1));
+  }
+
+  onEnd(): void {
+    this.#conclude(false, `the body does not contain ${JSON.stringify(this.#options.body)}`);
+  }
 
   onFault(fault: HttpFault): void {
     this.finish(false, `${fault.code}: ${fault.message}`);
+  }
+
+  #conclude(passed: boolean, why: string): void {
+    this.#decoder.halt();
+    this.finish(passed, why);
   }
 }

@@ -1,41 +1,34 @@
 /**
  * Owns the rhythm of probing one instance: quickly while a good answer would bring it into service at once (it is new, or
- * has just gone down), calmly otherwise, with jitter so that many instances are not asked in step. Refuses to judge.
+ * has just gone down), ever calmer after, with jitter so that many instances are not asked in step. Refuses to judge.
  */
 import type { Clock, Random, Timer } from "@tideway/base";
 import { HealthState } from "@tideway/engine/balancing";
 import type { Member } from "./member.ts";
 import type { ProbeDone, ProbeMaker } from "./probe.ts";
+import type { HealthOptions } from "./settings.ts";
 
-export interface HealthOptions {
-  /** What to GET; empty: it is enough that the port takes a connection. */
-  readonly path: string;
-  readonly everyMs: number;
-  readonly timeoutMs: number;
-}
-
-export const defaultHealth: HealthOptions = Object.freeze({ path: "", everyMs: 2_000, timeoutMs: 2_000 });
-
-/** The quick rhythm, and how long one that was up is asked in it. */
+/** The quick rhythm, and how long it is kept; after that the interval grows with the time gone, up to the calm one. */
 const quickMs = 75;
 const quickForMs = 10_000;
-/** Share of the interval by which it varies either way. */
-const jitter = 0.1;
+const growth = 0.1;
 
 export class Prober {
   readonly #member: Member;
-  readonly #options: HealthOptions;
+  /** As it is now: the pool may change it. */
+  readonly #options: () => HealthOptions;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #make: ProbeMaker;
   readonly #answer: ProbeDone;
   #timer: Timer | null = null;
+  #dueAt = 0;
   #probe: { cancel(): void } | null = null;
   #stopped = false;
 
   constructor(
     member: Member,
-    options: HealthOptions,
+    options: () => HealthOptions,
     clock: Clock,
     random: Random,
     make: ProbeMaker,
@@ -56,27 +49,30 @@ export class Prober {
     this.#probe = this.#make(this.#member, (passed, why) => {
       this.#probe = null;
       this.#answer(passed, why);
-      this.#plan();
+      this.#plan(this.#interval());
     });
   }
 
-  #plan(): void {
+  #plan(delayMs: number): void {
     if (this.#stopped) return;
     this.#timer?.cancel();
-    const every = this.#isQuick() ? Math.min(quickMs, this.#options.everyMs) : this.#options.everyMs;
-    const delay = every * (1 - jitter + 2 * jitter * this.#random.fraction());
+    const { jitter } = this.#options();
+    const delay = delayMs * (1 - jitter + 2 * jitter * this.#random.fraction());
+    this.#dueAt = this.#clock.now() + delay;
     this.#timer = this.#clock.after(delay, () => this.#ask());
   }
 
-  #isQuick(): boolean {
+  #interval(): number {
+    const { everyMs } = this.#options();
     const { state, since } = this.#member.health;
-    if (state === HealthState.checking) return true;
-    return state === HealthState.down && this.#clock.now() - since < quickForMs;
+    if (state !== HealthState.checking && state !== HealthState.down) return everyMs;
+    const gone = this.#clock.now() - since;
+    return Math.min(everyMs, Math.max(quickMs, (gone - quickForMs) * growth));
   }
 
-  /** The instance was ejected: do not sit out a calm interval. */
+  /** Something speaks against the instance: do not sit out a calm interval. */
   hurry(): void {
-    if (this.#probe === null) this.#plan();
+    if (this.#probe === null && this.#dueAt - this.#clock.now() > quickMs) this.#plan(quickMs);
   }
 
   stop(): void {

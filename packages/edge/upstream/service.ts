@@ -2,78 +2,85 @@
  * Owns an HTTP service as the edge sees it: a pool of instances with their connections, the bounded queue of requests that
  * wait for one, the budget of retries, and the deadlines of all of them. Refuses to start or stop processes.
  */
-import { limits as defaultLimits, type Timer } from "@tideway/base";
-import { type BalanceName, HealthState, isUsable, RetryBudget } from "@tideway/engine/balancing";
+import type { Timer } from "@tideway/base";
+import { BreakerState, hashKey, isUsable, RetryBudget } from "@tideway/engine/balancing";
 import type { UpstreamConnection } from "./connection.ts";
 import { type Asker, LeaseFault, type LeaseHandler, type UpstreamLimits, type WhenDown } from "./contract.ts";
 import { Instance } from "./instance.ts";
 import type { MemberAddress } from "./member.ts";
-import { type MemberStatus, Pool, type PoolOptions } from "./pool.ts";
-import { Sticky, type StickyOptions } from "./sticky.ts";
+import { Pool, type PoolOptions } from "./pool.ts";
+import { WaitQueue } from "./queue.ts";
+import { type Resolve, systemResolve } from "./resolver.ts";
+import { type ServiceSettings, upstreamLimits } from "./settings.ts";
+import type { ServiceCounters, ServiceStatus } from "./status.ts";
+import { Sticky } from "./sticky.ts";
+import { Upstreams } from "./upstreams.ts";
 
-export interface ServiceOptions extends Omit<PoolOptions, "onRoom" | "probe"> {
-  readonly limits?: Partial<UpstreamLimits>;
-  /** Share of requests that may be retries. */
-  readonly retryBudget?: number;
+export interface ServiceOptions extends ServiceSettings, Omit<PoolOptions, "onRoom" | "probe" | keyof ServiceSettings> {
   /** Somebody starts instances of it: with none there, requests wait for one instead of failing at once. */
   readonly managed?: boolean;
-  /** A client stays with the instance that answered it first, as long as that one is up. */
-  readonly sticky?: StickyOptions;
-  /** What clients are told while every instance is down. */
-  readonly whenDown?: WhenDown;
-}
-
-export interface InstanceStatus extends MemberStatus {
-  /** Connections that wait for a request. */
-  readonly idle: number;
-}
-
-export interface ServiceStatus {
-  readonly name: string;
-  readonly balance: BalanceName;
-  readonly waiting: number;
-  readonly instances: readonly InstanceStatus[];
-}
-
-interface Waiter {
-  readonly asker: Asker;
-  readonly tried: readonly Instance[];
-  readonly fresh: boolean;
-  readonly until: number;
-  /** It waits for one certain instance, so that others need not wait behind it. */
-  readonly bound: boolean;
+  /** How names among the upstreams are resolved; as the system does unless given. */
+  readonly resolve?: Resolve;
 }
 
 /** Granularity of every deadline in this room: one timer per service, none per request. */
 const sweepMs = 250;
 const none: readonly Instance[] = [];
+const nobody: ReadonlyMap<string, MemberAddress> = new Map();
 
 export class Service {
   readonly name: string;
   readonly #options: ServiceOptions;
-  readonly #limits: UpstreamLimits;
+  #settings: ServiceSettings;
+  /** Shared with every connection, and changed in place: all of them go by what holds now. */
+  readonly #limits: { -readonly [Key in keyof UpstreamLimits]: UpstreamLimits[Key] };
   readonly #pool: Pool<Instance>;
+  readonly #upstreams: Upstreams;
+  /** What `#upstreams` has brought into the pool. */
+  #resolved: ReadonlyMap<string, MemberAddress> = nobody;
   readonly #budget: RetryBudget;
-  /** In the order of arrival. */
-  readonly #waiters = new Map<LeaseHandler, Waiter>();
-  /** How many of them are bound. */
-  #boundCount = 0;
+  readonly #queue = new WaitQueue();
   #sticky: Sticky | null;
   #sweeper: Timer | null = null;
   #closed = false;
+  readonly #counts = {
+    requests: 0,
+    retries: 0,
+    queued: 0,
+    queueTimeouts: 0,
+    queueRefusals: 0,
+    unavailable: 0,
+    breakerRefusals: 0,
+  };
 
   constructor(options: ServiceOptions) {
-    const { clock } = options;
-    const limits = { ...defaultLimits, ...options.limits };
-    this.name = options.name;
+    const { name, clock, random, logger, resolve = systemResolve } = options;
+    const limits = upstreamLimits(options);
+    this.name = name;
     this.#options = options;
+    this.#settings = options;
     this.#limits = limits;
     this.#pool = new Pool(
       { ...options, onRoom: () => this.#serveWaiters() },
       (address, owner, now) => new Instance(address, owner, clock, limits, now),
     );
-    this.#sticky = options.sticky === undefined ? null : new Sticky(options.sticky, options.name);
+    this.#upstreams = new Upstreams({ name, clock, random, logger, resolve, onChange: () => this.#onUpstreams() });
+    this.#sticky = options.sticky === undefined ? null : new Sticky(options.sticky, name);
     this.#budget = new RetryBudget(options.retryBudget ?? limits.retryBudget, clock.now());
+    if (options.upstreams !== undefined) this.#upstreams.set(options.upstreams);
+  }
+
+  /**
+   * New settings for a service that runs: what is left out has its default again. Instances that stay keep their connections,
+   * their health and what is under way there.
+   */
+  configure(settings: ServiceSettings): void {
+    this.#settings = settings;
+    Object.assign(this.#limits, upstreamLimits(settings));
+    this.#budget.share = settings.retryBudget ?? this.#limits.retryBudget;
+    this.#sticky = settings.sticky === undefined ? null : new Sticky(settings.sticky, this.name);
+    this.#pool.configure(settings);
+    if (settings.upstreams !== undefined) this.#upstreams.set(settings.upstreams);
   }
 
   /* ---------------------------------------------------------------- instances */
@@ -83,9 +90,22 @@ export class Service {
     return this.#pool.add(address);
   }
 
-  /** Gives it nothing new; `done` is called once, when nothing is under way there (at once for an unknown id). */
-  drain(id: string, done: () => void): void {
+  /** Another share of the traffic, from the next request on. False for an unknown id and for what is no weight. */
+  setWeight(id: string, weight: number): boolean {
+    return this.#pool.setWeight(id, weight);
+  }
+
+  /**
+   * Gives it nothing new; `done` is called once, when nothing is under way there (at once for an unknown id, never when it is
+   * undrained before that).
+   */
+  drain(id: string, done?: () => void): void {
     this.#pool.drain(id, done);
+  }
+
+  /** Uses it again, once a probe has passed. False when it does not drain. */
+  undrain(id: string): boolean {
+    return this.#pool.undrain(id);
   }
 
   /** Forgets it: its process is gone, or it has drained. Requests still under way there go on or fail by themselves. */
@@ -94,16 +114,35 @@ export class Service {
     this.#sticky?.forget(id);
   }
 
+  /** The difference, and only that: what somebody has drained or weighted by hand stays so. */
+  #onUpstreams(): void {
+    const before = this.#resolved;
+    const now = this.#upstreams.instances();
+    this.#resolved = now;
+    for (const [id, { host, port }] of before) {
+      const same = now.get(id);
+      if (same === undefined || same.host !== host || same.port !== port) this.remove(id);
+    }
+    for (const [id, address] of now) {
+      if (this.add(address)) continue;
+      const { weight = 1 } = address;
+      if (before.get(id)?.weight !== weight) this.setWeight(id, weight);
+    }
+  }
+
   /* ---------------------------------------------------------------- requests */
 
-  /** Counts a request towards the budget of retries. */
+  /** Counts a request, also towards the budget of retries. */
   onRequest(): void {
+    this.#counts.requests++;
     this.#budget.onRequest();
   }
 
   /** True when a retry is within the budget, which is then spent. */
   takeRetry(): boolean {
-    return this.#budget.take(this.#options.clock.now());
+    if (!this.#budget.take(this.#options.clock.now())) return false;
+    this.#counts.retries++;
+    return true;
   }
 
   /**
@@ -112,8 +151,13 @@ export class Service {
    */
   lease(handler: LeaseHandler, asker: Asker, tried: readonly Instance[], fresh: boolean): void {
     const now = this.#options.clock.now();
-    // Nobody overtakes those who wait for any instance.
-    const first = this.#waiters.size === this.#boundCount && !this.#closed;
+    const { breaker } = this.#pool;
+    if (breaker !== null && !breaker.admits(now)) {
+      this.#counts.breakerRefusals++;
+      handler.onLeaseFailed(LeaseFault.open);
+      return;
+    }
+    const first = !this.#queue.hasUnbound && !this.#closed;
     const connection = first ? this.#choose(now, asker, tried, fresh) : null;
     if (connection !== null) {
       if (this.#sweeper === null) this.#armSweeper();
@@ -123,18 +167,19 @@ export class Service {
 
   /** The request is not wanted any more: it leaves the queue. */
   cancel(handler: LeaseHandler): void {
-    const waiter = this.#waiters.get(handler);
-    if (waiter !== undefined) this.#dequeue(handler, waiter);
+    this.#queue.remove(handler);
   }
 
-  /** The instance that the policy would choose now, for a person to read; null when none could take a request. */
-  preview(): string | null {
-    return this.#pool.pick("")?.id ?? null;
+  /** The instance that a request (one without any marks, unless given) would be sent to now, for a person to read; null: none. */
+  preview(asker?: Asker): string | null {
+    const now = this.#options.clock.now();
+    const bound = asker === undefined ? null : this.#bound(asker, none, now);
+    return (bound ?? this.#pool.pick(asker === undefined ? "" : this.#keyOf(asker), none, now))?.id ?? null;
   }
 
   /** What clients are told while every instance is down; undefined: the proxy's own words. */
   get whenDown(): WhenDown | undefined {
-    return this.#options.whenDown;
+    return this.#settings.whenDown;
   }
 
   /** The `set-cookie` field that the answer of `instance` has to bring; empty, for nearly all, when it needs none. */
@@ -153,11 +198,18 @@ export class Service {
     return instance !== undefined && isUsable(instance.health, now) && !tried.includes(instance) ? instance : null;
   }
 
+  #keyOf({ head, client }: Asker): string {
+    const by = this.#pool.hashBy;
+    return by === null ? "" : hashKey(by, head, client.address);
+  }
+
   #choose(now: number, asker: Asker, tried: readonly Instance[], fresh: boolean): UpstreamConnection | null {
     const bound = this.#bound(asker, tried, now);
     // A client stays with its instance, be it that it has to wait for it.
-    if (bound !== null) return bound.acquire(now, fresh);
-    return this.#chooseAny(now, asker.client.address, tried, fresh);
+    const connection =
+      bound !== null ? bound.acquire(now, fresh) : this.#chooseAny(now, this.#keyOf(asker), tried, fresh);
+    if (connection !== null && fresh) connection.instance.retries++;
+    return connection;
   }
 
   #chooseAny(now: number, key: string, tried: readonly Instance[], fresh: boolean): UpstreamConnection | null {
@@ -177,44 +229,47 @@ export class Service {
   /* ---------------------------------------------------------------- the queue */
 
   #wait(handler: LeaseHandler, asker: Asker, tried: readonly Instance[], fresh: boolean, now: number): void {
+    const counts = this.#counts;
     if (this.#closed) handler.onLeaseFailed(LeaseFault.closed);
-    else if (!this.#isWorthWaiting()) handler.onLeaseFailed(LeaseFault.unavailable);
-    else if (this.#waiters.size >= this.#limits.upstreamWaitersMax) handler.onLeaseFailed(LeaseFault.crowded);
-    else {
+    else if (!this.#isWorthWaiting()) {
+      counts.unavailable++;
+      handler.onLeaseFailed(LeaseFault.unavailable);
+    } else if (this.#queue.size >= this.#limits.upstreamWaitersMax) {
+      counts.queueRefusals++;
+      handler.onLeaseFailed(LeaseFault.crowded);
+    } else {
       const bound = this.#bound(asker, tried, now) !== null;
-      this.#waiters.set(handler, { asker, tried, fresh, until: now + this.#limits.upstreamWaitMs, bound });
-      if (bound) this.#boundCount++;
+      counts.queued++;
+      this.#queue.add({ handler, asker, tried, fresh, until: now + this.#limits.upstreamWaitMs, bound });
       this.#armSweeper();
     }
   }
 
   #isWorthWaiting(): boolean {
-    return this.#options.managed === true || this.#pool.isPromising(this.#limits.upstreamWaitMs);
-  }
-
-  #dequeue(handler: LeaseHandler, waiter: Waiter): void {
-    this.#waiters.delete(handler);
-    if (waiter.bound) this.#boundCount--;
+    const patienceMs = this.#limits.upstreamWaitMs;
+    return (
+      this.#options.managed === true || this.#pool.isPromising(patienceMs) || this.#upstreams.isPromising(patienceMs)
+    );
   }
 
   #serveWaiters(): void {
-    if (this.#waiters.size === 0) return;
+    if (this.#queue.size === 0) return;
     const now = this.#options.clock.now();
-    for (const [handler, waiter] of this.#waiters) {
-      const connection = this.#choose(now, waiter.asker, waiter.tried, waiter.fresh);
+    for (const { handler, asker, tried, fresh, bound } of this.#queue.inOrder()) {
+      const connection = this.#choose(now, asker, tried, fresh);
       if (connection !== null) {
-        this.#dequeue(handler, waiter);
+        this.#queue.remove(handler);
         handler.onLease(connection);
-      } else if (!waiter.bound) return;
+      } else if (!bound) return;
     }
   }
 
   #expireWaiters(now: number): void {
-    for (const [handler, waiter] of this.#waiters) {
-      if (now < waiter.until) return;
-      this.#dequeue(handler, waiter);
-      const isUp = this.#pool.members.some(({ health }) => health.state === HealthState.up);
-      handler.onLeaseFailed(isUp ? LeaseFault.deadline : LeaseFault.unavailable);
+    for (const { handler, until } of this.#queue.inOrder()) {
+      if (now < until) continue;
+      this.#queue.remove(handler);
+      this.#counts.queueTimeouts++;
+      handler.onLeaseFailed(this.#pool.hasUp ? LeaseFault.deadline : LeaseFault.unavailable);
     }
   }
 
@@ -233,16 +288,31 @@ export class Service {
     this.#serveWaiters();
     this.#expireWaiters(now);
     const idle =
-      this.#waiters.size === 0 && leaving.size === 0 && this.#pool.members.every((i) => i.connectionCount === 0);
+      this.#queue.size === 0 && leaving.size === 0 && this.#pool.members.every((i) => i.connectionCount === 0);
     if (!idle && !this.#closed) this.#armSweeper();
   }
 
   /* ---------------------------------------------------------------- the whole */
 
   status(): ServiceStatus {
-    const { members, balance } = this.#pool;
+    const { members, balance, breaker } = this.#pool;
     const instances = this.#pool.status().map((status, i) => ({ ...status, idle: members[i]!.idleCount }));
-    return { name: this.name, balance, waiting: this.#waiters.size, instances };
+    return {
+      name: this.name,
+      balance,
+      waiting: this.#queue.size,
+      breaker: breaker?.stateAt(this.#options.clock.now()) ?? BreakerState.closed,
+      instances,
+      names: this.#upstreams.status(),
+    };
+  }
+
+  counters(): ServiceCounters {
+    const { failures, ejections, breaker, members } = this.#pool;
+    const instances = members.map(({ id, requests, retries, failures, ejections }) => {
+      return { id, requests, retries, failures, ejections };
+    });
+    return { ...this.#counts, failures, ejections, breakerOpenings: breaker?.openings ?? 0, instances };
   }
 
   /** Ends every connection and everyone's wait. */
@@ -250,8 +320,9 @@ export class Service {
     this.#closed = true;
     this.#sweeper?.cancel();
     this.#sweeper = null;
-    for (const [handler, waiter] of [...this.#waiters]) {
-      this.#dequeue(handler, waiter);
+    this.#upstreams.close();
+    for (const { handler } of [...this.#queue.inOrder()]) {
+      this.#queue.remove(handler);
       handler.onLeaseFailed(LeaseFault.closed);
     }
     this.#pool.close();

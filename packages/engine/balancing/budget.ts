@@ -11,18 +11,19 @@ const allowancePerMs = 0.01;
 const savingsMax = 1_000;
 
 export class RetryBudget {
-  readonly #share: number;
+  /** Of recent requests: 0.2 lets one in five be a retry. */
+  share: number;
   #tokens = allowance;
   #refilledAt: number;
 
   /** `share` of recent requests: 0.2 lets one in five be a retry. */
   constructor(share: number, now: number) {
-    this.#share = share;
+    this.share = share;
     this.#refilledAt = now;
   }
 
   onRequest(): void {
-    if (this.#tokens < savingsMax) this.#tokens += this.#share;
+    if (this.#tokens < savingsMax) this.#tokens += this.share;
   }
 
   /** True when one more retry is within the budget; it is then spent. */

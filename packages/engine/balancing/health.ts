@@ -1,10 +1,13 @@
 /**
  * Owns what health means: how answers of probes and the fate of requests move an instance between its states. Values in,
- * a new value out; the same value when nothing changed, so that the common case allocates nothing. Refuses to know how
- * a probe is made.
+ * value out; the same value when nothing changed, so that the common case allocates nothing. Refuses to know how
+ * a probe is made, and whether others can be spared (`ejection.ts`).
  *
  *   checking ──probe passes──► up ◄──probe passes, or a trial succeeds── down
- *                              └──probes fail, or requests fail in a row──►┘          any ──drain──► draining
+ *                              └──probes fail, or it is ejected────────────►┘      any ──drain──► draining ──undrain──► checking
+ *
+ * An ejection is the circuit breaker of one instance: up is closed, down until its trial is open, a trial under way is
+ * half-open.
  */
 
 export const HealthState = {
@@ -13,10 +16,23 @@ export const HealthState = {
   up: "up",
   /** Not used, but for one trial request each time its backoff is over. */
   down: "down",
-  /** Finishes what it has and gets nothing new. For good. */
+  /** Finishes what it has and gets nothing new. */
   draining: "draining",
 } as const;
 export type HealthState = (typeof HealthState)[keyof typeof HealthState];
+
+/** What took an instance down. */
+export const DownCause = {
+  /** Its probes failed, or no connection to it came about: it is known not to be there. */
+  gone: "gone",
+  /** Requests in a row got no answer. */
+  unanswered: "unanswered",
+  /** It answers, but badly: by its statuses, or too often not at all. */
+  failing: "failing",
+  /** It answers much slower than the others. */
+  slow: "slow",
+} as const;
+export type DownCause = (typeof DownCause)[keyof typeof DownCause];
 
 export interface Health {
   readonly state: HealthState;
@@ -26,10 +42,12 @@ export interface Health {
   readonly probes: number;
   /** Requests in a row that failed. */
   readonly failures: number;
-  /** Ejections since the last success: each doubles the backoff. */
+  /** Ejections lately: each doubles the backoff. Forgotten when it stays up for as long as the longest backoff. */
   readonly ejections: number;
   /** When down: from when on a trial is allowed; Infinity when only a probe can bring it back. */
   readonly trialAt: number;
+  /** When down: why. A passing probe brings back those that did not answer; those that answered badly it says nothing about. */
+  readonly cause: DownCause | null;
 }
 
 export interface HealthRules {
@@ -37,7 +55,7 @@ export interface HealthRules {
   readonly riseProbes: number;
   /** Probes in a row that must fail before an instance that is up is down. */
   readonly fallProbes: number;
-  /** Requests in a row that must fail, without any answer, before an instance is ejected. */
+  /** Requests in a row that must fail before an instance is ejected; 0: none are too many. */
   readonly failuresMax: number;
   readonly backoffMs: number;
   readonly backoffMaxMs: number;
@@ -52,14 +70,11 @@ export const defaultHealthRules: HealthRules = Object.freeze({
 });
 
 export function newHealth(now: number): Health {
-  return {
-    state: HealthState.checking,
-    since: now,
-    probes: 0,
-    failures: 0,
-    ejections: 0,
-    trialAt: Number.POSITIVE_INFINITY,
-  };
+  return enter(HealthState.checking, now, 0);
+}
+
+function enter(state: HealthState, now: number, ejections: number): Health {
+  return { state, since: now, probes: 0, failures: 0, ejections, trialAt: Number.POSITIVE_INFINITY, cause: null };
 }
 
 /** True when a request may be given to it now. */
@@ -69,8 +84,8 @@ export function isUsable(health: Health, now: number): boolean {
 
 /** True when it may be usable soon, so that a request with nowhere else to go had better wait than fail. */
 export function isPromising(health: Health, now: number, patienceMs: number): boolean {
-  if (health.state === HealthState.checking) return true;
-  return health.state === HealthState.down && now - health.since < patienceMs;
+  if (health.state === HealthState.up) return true;
+  return health.state !== HealthState.draining && now - health.since < patienceMs;
 }
 
 /** A probe was answered as it should (`passed`), or not. */
@@ -81,61 +96,58 @@ export function onProbe(health: Health, passed: boolean, now: number, rules: Hea
     case HealthState.up:
       if (passed) return health.probes === 0 ? health : { ...health, probes: 0 };
       if (health.probes + 1 < rules.fallProbes) return { ...health, probes: health.probes + 1 };
-      return { ...health, state: HealthState.down, since: now, probes: 0, trialAt: Number.POSITIVE_INFINITY };
+      return { ...enter(HealthState.down, now, health.ejections), cause: DownCause.gone };
+    case HealthState.checking:
+      if (!passed) return health.probes === 0 ? health : { ...health, probes: 0 };
+      return risen(health, now, rules);
     default:
       // While its probes fail, a trial would cost a client's time for what is known already.
-      if (!passed)
-        return health.state === HealthState.checking && health.probes === 0
-          ? health
-          : { ...health, probes: 0, trialAt: Number.POSITIVE_INFINITY };
-      if (health.probes + 1 < rules.riseProbes) return { ...health, probes: health.probes + 1 };
-      return {
-        ...health,
-        state: HealthState.up,
-        since: now,
-        probes: 0,
-        failures: 0,
-        trialAt: Number.POSITIVE_INFINITY,
-      };
+      if (!passed) return { ...health, probes: 0, trialAt: Number.POSITIVE_INFINITY, cause: DownCause.gone };
+      // That it answers a probe does not mean that it answers well, or fast: it sits out its time.
+      if (health.cause === DownCause.failing || health.cause === DownCause.slow) return health;
+      return risen(health, now, rules);
   }
 }
 
-/** A request got no answer: refused, reset, timed out, or not HTTP. An answer with any status is not a failure. */
-export function onRequestFailed(health: Health, now: number, rules: HealthRules): Health {
+function risen(health: Health, now: number, rules: HealthRules): Health {
+  if (health.probes + 1 < rules.riseProbes) return { ...health, probes: health.probes + 1 };
+  return enter(HealthState.up, now, health.ejections);
+}
+
+/**
+ * A request failed: it got no answer, or one whose status counts as none. `cause` is what it is down for when that was
+ * one too many. The answer to a request never counts twice: a trial that fails has its longer backoff already.
+ */
+export function onRequestFailed(health: Health, now: number, rules: HealthRules, cause: DownCause): Health {
+  if (health.state !== HealthState.up || rules.failuresMax === 0) return health;
+  const failures = health.failures + 1;
+  return failures < rules.failuresMax ? { ...health, failures } : onEjected(health, now, rules, cause);
+}
+
+/** It is taken out for what requests saw, for a time that doubles with each ejection. */
+export function onEjected(health: Health, now: number, rules: HealthRules, cause: DownCause): Health {
+  if (health.state !== HealthState.up) return health;
+  const ejections = health.ejections + 1;
+  return { ...enter(HealthState.down, now, ejections), trialAt: now + backoff(ejections, rules), cause };
+}
+
+/** It would have been ejected, but the others need it: the count begins anew. */
+export function onSpared(health: Health): Health {
+  return health.failures === 0 ? health : { ...health, failures: 0 };
+}
+
+/** A request that began at `startedAt` was answered well. */
+export function onRequestAnswered(health: Health, startedAt: number, now: number, rules: HealthRules): Health {
   switch (health.state) {
     case HealthState.up: {
-      const failures = health.failures + 1;
-      if (failures < rules.failuresMax) return { ...health, failures };
-      const ejections = health.ejections + 1;
-      const trialAt = now + backoff(ejections, rules);
-      return { state: HealthState.down, since: now, probes: 0, failures: 0, ejections, trialAt };
+      const { failures, ejections } = health;
+      if (failures === 0 && (ejections === 0 || now - health.since < rules.backoffMaxMs)) return health;
+      return { ...health, failures: 0, ejections: now - health.since < rules.backoffMaxMs ? ejections : 0 };
     }
-    case HealthState.down: {
-      // Requests that were under way at the ejection fail too; only a trial's failure lengthens the backoff.
-      if (now < health.trialAt) return health;
-      const ejections = health.ejections + 1;
-      return { ...health, ejections, trialAt: now + backoff(ejections, rules) };
-    }
-    default:
-      return health;
-  }
-}
-
-/** A request was answered. */
-export function onRequestAnswered(health: Health, now: number): Health {
-  switch (health.state) {
-    case HealthState.up:
-      return health.failures === 0 && health.ejections === 0 ? health : { ...health, failures: 0, ejections: 0 };
     case HealthState.down:
-      if (health.trialAt === Number.POSITIVE_INFINITY) return health;
-      return {
-        state: HealthState.up,
-        since: now,
-        probes: 0,
-        failures: 0,
-        ejections: 0,
-        trialAt: Number.POSITIVE_INFINITY,
-      };
+      // What was under way before says nothing about now; and while its probes fail there was no trial.
+      if (startedAt < health.since || health.trialAt === Number.POSITIVE_INFINITY) return health;
+      return enter(HealthState.up, now, health.ejections);
     default:
       return health;
   }
@@ -148,8 +160,12 @@ export function onTrial(health: Health, now: number, rules: HealthRules): Health
 }
 
 export function onDrain(health: Health, now: number): Health {
-  if (health.state === HealthState.draining) return health;
-  return { ...health, state: HealthState.draining, since: now, trialAt: Number.POSITIVE_INFINITY };
+  return health.state === HealthState.draining ? health : enter(HealthState.draining, now, 0);
+}
+
+/** It may have new requests again, once a probe has passed. */
+export function onUndrain(health: Health, now: number): Health {
+  return health.state === HealthState.draining ? newHealth(now) : health;
 }
 
 function backoff(ejections: number, rules: HealthRules): number {

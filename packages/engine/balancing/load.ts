@@ -2,28 +2,65 @@
  * Owns what a balancing policy knows of an instance: its weight, its health, how busy and how fast it is. Mutable, one
  * object per instance, for it is touched with every request. Refuses to know addresses and connections.
  */
-import { type Health, newHealth } from "./health.ts";
+import { type Health, isUsable, newHealth } from "./health.ts";
 
 /** A measurement this old counts for 1/e of a new one. */
 export const latencyDecayMs = 10_000;
 
+/** The least share of its weight that an instance has while it starts slowly: with nothing it would not warm up at all. */
+const rampShareMin = 0.1;
+
 export class Load {
   readonly id: string;
   /** Share of the traffic relative to the others; above 0. */
-  readonly weight: number;
+  weight: number;
   health: Health;
   /** Requests under way. */
   active = 0;
-  /** Smooth weighted turn: belongs to `Turns`. */
+  /** Those of them that `activeMax` does not count: upgraded connections. */
+  upgraded = 0;
+  /** Over so many, upgraded ones not counted, it gets nothing new. */
+  activeMax = Number.POSITIVE_INFINITY;
+  /** Smooth weighted turn: belongs to the policies. */
   credit = 0;
   /** Decaying average of the time to the response's head; -1 before the first. */
   latencyMs = -1;
   latencyAt = 0;
+  /** Measurements since it came up. */
+  samples = 0;
+  /** Its weight grows from `rampFrom` until `rampUntil`. */
+  rampFrom = 0;
+  rampUntil = 0;
 
   constructor(id: string, weight: number, now: number) {
     this.id = id;
     this.weight = weight;
     this.health = newHealth(now);
+  }
+
+  /** True when it may be given one more request. */
+  isOpen(now: number, tried: readonly Load[]): boolean {
+    return (
+      isUsable(this.health, now) &&
+      this.active - this.upgraded < this.activeMax &&
+      (tried.length === 0 || !tried.includes(this))
+    );
+  }
+
+  /** The weight that counts now: less than its own while it starts slowly. */
+  weightAt(now: number): number {
+    if (now >= this.rampUntil) return this.weight;
+    const grown = (now - this.rampFrom) / (this.rampUntil - this.rampFrom);
+    return this.weight * Math.max(rampShareMin, grown);
+  }
+
+  /** It comes up: its weight grows over `slowStartMs`, and what was measured before is forgotten. */
+  cameUp(now: number, slowStartMs: number): void {
+    this.credit = 0;
+    this.latencyMs = -1;
+    this.samples = 0;
+    this.rampFrom = now;
+    this.rampUntil = now + slowStartMs;
   }
 
   /** A response's head came `ms` after its request. The longer ago the last one was, the more the new one counts. */
@@ -35,5 +72,6 @@ export class Load {
       this.latencyMs = this.latencyMs * keep + ms * (1 - keep);
     }
     this.latencyAt = now;
+    this.samples++;
   }
 }

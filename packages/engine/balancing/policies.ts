@@ -1,42 +1,64 @@
 /**
  * Owns the choice of an instance: one small class per policy. A policy is given all instances of a service and skips
- * those that may not be used now or were tried already for this request. Refuses to know why an instance is down.
+ * those that may not be used now or were tried already for this request. Weights are those of the moment: an instance that
+ * starts slowly has less. Refuses to know why an instance is down.
  */
-import { isUsable } from "./health.ts";
+import type { Random } from "@tideway/base";
+import { Hash } from "./hashing.ts";
 import { type Load, latencyDecayMs } from "./load.ts";
+import type { Balance, Policy } from "./policy.ts";
 
-export const balanceNames = ["least-busy", "round-robin", "weighted", "fastest", "hash"] as const;
-export type BalanceName = (typeof balanceNames)[number];
-
-export interface Policy {
-  readonly name: BalanceName;
-  /**
-   * One of `loads`, or null when none can be used. `key` is what `hash` goes by, for example the client's address.
-   * `tried` are left out.
-   */
-  pick<T extends Load>(loads: readonly T[], now: number, key: string, tried: readonly Load[]): T | null;
+/** A policy with its own memory: one per service. */
+export function createPolicy(balance: Balance, random: Random): Policy {
+  if (typeof balance === "object") return new Hash(balance.load, new LeastBusy());
+  switch (balance) {
+    case "least-busy":
+      return new LeastBusy();
+    case "round-robin":
+      return new RoundRobin();
+    case "weighted":
+      return new Weighted();
+    case "power-of-two":
+      return new PowerOfTwo(random);
+    case "fastest":
+      return new Fastest();
+    case "hash":
+      return new Hash(undefined, new LeastBusy());
+  }
 }
 
-function isOpen(load: Load, now: number, tried: readonly Load[]): boolean {
-  return isUsable(load.health, now) && (tried.length === 0 || !tried.includes(load));
-}
-
-/** Each in turn. */
+/** Each in turn, whatever its weight; one that starts slowly is passed over as often as it lacks weight. */
 class RoundRobin implements Policy {
   readonly name = "round-robin";
   #next = 0;
 
   pick<T extends Load>(loads: readonly T[], now: number, _key: string, tried: readonly Load[]): T | null {
     const count = loads.length;
+    let passedOver = -1;
     for (let i = 0; i < count; i++) {
       const at = (this.#next + i) % count;
       const load = loads[at]!;
-      if (!isOpen(load, now, tried)) continue;
+      if (!load.isOpen(now, tried)) continue;
+      if (now < load.rampUntil && !takesTurn(load, now)) {
+        if (passedOver < 0) passedOver = at;
+        continue;
+      }
       this.#next = (at + 1) % count;
       return load;
     }
-    return null;
+    // All that could be used start slowly: then nobody is spared by passing one over.
+    if (passedOver < 0) return null;
+    this.#next = (passedOver + 1) % count;
+    return loads[passedOver]!;
   }
+}
+
+/** Saves up the share of a turn that it has now, until it is a whole one. */
+function takesTurn(load: Load, now: number): boolean {
+  load.credit += load.weightAt(now) / load.weight;
+  if (load.credit < 1) return false;
+  load.credit = 0;
+  return true;
 }
 
 /** Each in turn, as often as its weight says, interleaved as evenly as can be (nginx's smooth weighted round-robin). */
@@ -54,9 +76,10 @@ function takeTurn<T extends Load>(loads: readonly T[], now: number, tried: reado
   let total = 0;
   for (let i = 0; i < loads.length; i++) {
     const load = loads[i]!;
-    if (load.active / load.weight > busyMax || !isOpen(load, now, tried)) continue;
-    load.credit += load.weight;
-    total += load.weight;
+    const weight = load.weightAt(now);
+    if (load.active / weight > busyMax || !load.isOpen(now, tried)) continue;
+    load.credit += weight;
+    total += weight;
     if (best === null || load.credit > best.credit) best = load;
   }
   if (best !== null) best.credit -= total;
@@ -73,8 +96,8 @@ class LeastBusy implements Policy {
     let tied = false;
     for (let i = 0; i < loads.length; i++) {
       const load = loads[i]!;
-      if (!isOpen(load, now, tried)) continue;
-      const busy = load.active / load.weight;
+      if (!load.isOpen(now, tried)) continue;
+      const busy = load.active / load.weightAt(now);
       if (best === null || busy < bestBusy) {
         best = load;
         bestBusy = busy;
@@ -86,8 +109,44 @@ class LeastBusy implements Policy {
 }
 
 /**
+ * The less busy of two that chance names, each as likely as its weight says. Several gateways that each see only their own
+ * requests do not all run to the same instance, as they do with `least-busy` (Mitzenmacher, 2001).
+ */
+class PowerOfTwo implements Policy {
+  readonly name = "power-of-two";
+  readonly #random: Random;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  pick<T extends Load>(loads: readonly T[], now: number, _key: string, tried: readonly Load[]): T | null {
+    const one = this.#draw(loads, now, tried, null);
+    if (one === null) return null;
+    const other = this.#draw(loads, now, tried, one);
+    if (other === null) return one;
+    return other.active / other.weightAt(now) < one.active / one.weightAt(now) ? other : one;
+  }
+
+  #draw<T extends Load>(loads: readonly T[], now: number, tried: readonly Load[], besides: T | null): T | null {
+    let total = 0;
+    for (const load of loads) if (load !== besides && load.isOpen(now, tried)) total += load.weightAt(now);
+    let left = this.#random.fraction() * total;
+    let last: T | null = null;
+    for (const load of loads) {
+      if (load === besides || !load.isOpen(now, tried)) continue;
+      last = load;
+      left -= load.weightAt(now);
+      if (left < 0) return load;
+    }
+    return last;
+  }
+}
+
+/**
  * The least expected wait: average latency × (requests under way + 1) / weight. An average decays while it is not
- * renewed, so that one that was slow once is asked again; one that was never measured goes first.
+ * renewed, so that one that was slow once is asked again. One that was never measured is asked once, first; until it has
+ * answered nothing speaks for sending it more.
  */
 class Fastest implements Policy {
   readonly name = "fastest";
@@ -99,7 +158,7 @@ class Fastest implements Policy {
     const count = loads.length;
     for (let i = 0; i < count; i++) {
       const load = loads[(this.#next + i) % count]!;
-      if (!isOpen(load, now, tried)) continue;
+      if (!load.isOpen(now, tried)) continue;
       const cost = this.#cost(load, now);
       if (best === null || cost < bestCost) {
         best = load;
@@ -111,56 +170,9 @@ class Fastest implements Policy {
   }
 
   #cost(load: Load, now: number): number {
-    // Never measured: less than any measured one, and more with each request that is already on its way there.
-    if (load.latencyMs < 0) return (load.active / load.weight) * 1e-6;
+    // Never measured: before all others when it is idle, behind them when a first request is on its way there.
+    if (load.latencyMs < 0) return load.active === 0 ? -1 : (1e9 * (load.active + 1)) / load.weightAt(now);
     const idle = load.active === 0 ? Math.exp((load.latencyAt - now) / latencyDecayMs) : 1;
-    return ((load.latencyMs * idle + 1e-3) * (load.active + 1)) / load.weight;
-  }
-}
-
-/** The same key, the same instance; when one leaves, only its keys move (rendezvous hashing, weighted). */
-class Hash implements Policy {
-  readonly name = "hash";
-
-  pick<T extends Load>(loads: readonly T[], now: number, key: string, tried: readonly Load[]): T | null {
-    let best: T | null = null;
-    let bestScore = 0;
-    for (let i = 0; i < loads.length; i++) {
-      const load = loads[i]!;
-      if (!isOpen(load, now, tried)) continue;
-      const score = load.weight / -Math.log((hashOf(load.id, key) + 0.5) / 4294967296);
-      if (best === null || score > bestScore) {
-        best = load;
-        bestScore = score;
-      }
-    }
-    return best;
-  }
-}
-
-/** FNV-1a over both, finished as in MurmurHash3, for FNV alone leaves the high bits of short keys alike. */
-function hashOf(id: string, key: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < id.length; i++) h = Math.imul(h ^ id.charCodeAt(i), 0x01000193);
-  h = Math.imul(h ^ 0x1f, 0x01000193);
-  for (let i = 0; i < key.length; i++) h = Math.imul(h ^ key.charCodeAt(i), 0x01000193);
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
-}
-
-/** A policy with its own memory: one per service. */
-export function createPolicy(name: BalanceName): Policy {
-  switch (name) {
-    case "least-busy":
-      return new LeastBusy();
-    case "round-robin":
-      return new RoundRobin();
-    case "weighted":
-      return new Weighted();
-    case "fastest":
-      return new Fastest();
-    case "hash":
-      return new Hash();
+    return ((load.latencyMs * idle + 1e-3) * (load.active + 1)) / load.weightAt(now);
   }
 }
