@@ -62,7 +62,7 @@ export class Gateway {
     const services = new Map<string, Service>();
     for (const [name, port] of Object.entries(ports)) {
       const random = new SeededRandom(1);
-      const service = new Service({ name, clock, random, logger, healthRules: { failuresMax: 1e9 } });
+      const service = new Service({ name, clock, random, logger, eject: { failures: 1e9 } });
       services.set(name, service);
       service.add({ id: `${name}-1`, host: "127.0.0.1", port });
       while (service.status().instances[0]!.state !== "up") await tick();

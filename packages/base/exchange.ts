@@ -48,6 +48,8 @@ export interface ClientInfo {
   readonly port: number;
   /** The listener's own port: what routing by port looks at. */
   readonly localPort: number;
+  /** The address that the connection came to; absent when it is not known. */
+  readonly localAddress?: string;
   /** True when the client's bytes came over TLS, be it only as far as the trusted proxy. */
   readonly secure: boolean;
   /** The trusted proxy that is at the other end of the connection; absent when the client itself is. */

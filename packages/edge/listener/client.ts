@@ -10,6 +10,7 @@ export function clientOf(socket: Socket): ClientInfo {
     address: plainAddress(socket.remoteAddress ?? ""),
     port: socket.remotePort ?? 0,
     localPort: socket.localPort ?? 0,
+    localAddress: plainAddress(socket.localAddress ?? ""),
     secure: "encrypted" in socket,
   };
 }
@@ -35,6 +36,7 @@ export class Peer {
       address: known ? said.address : via.address,
       port: known ? said.port : via.port,
       localPort: via.localPort,
+      ...(via.localAddress === undefined ? {} : { localAddress: via.localAddress }),
       secure: said?.secure ?? via.secure,
       via,
     };

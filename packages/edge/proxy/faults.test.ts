@@ -79,7 +79,7 @@ describe("an upstream that misbehaves", () => {
       const cutAt = random.fraction() < 0.5 ? bytes.length : Math.floor(random.fraction() * bytes.length);
       socket.end(bytes.subarray(0, cutAt));
     });
-    const { proxy, service } = await rig([server], { healthRules: { failuresMax: 1e9 } }, { retriesMax: 0 });
+    const { proxy, service } = await rig([server], { eject: { failures: 1e9 } }, { retriesMax: 0 });
     const ends = new Map<string, number>();
     for (let i = 0; i < 400; i++) {
       const exchange = await ask(proxy, { method: i % 3 === 0 ? "HEAD" : "GET" });

@@ -93,7 +93,7 @@ describe("retries", () => {
 
   it("none once the budget is spent", async () => {
     const server = await raw(dies);
-    const { proxy, service } = await rig([server], { healthRules: { failuresMax: 1e9 }, retryBudget: 0 });
+    const { proxy, service } = await rig([server], { eject: { failures: 1e9 }, retryBudget: 0 });
     while (service.takeRetry());
     assert.equal((await ask(proxy)).status, 502);
     assert.equal(server.heads.length, 1);

@@ -6,7 +6,7 @@
  * Timers: none of its own. `sweep` is called a few times a second and compares times.
  */
 import { connect, type Socket } from "node:net";
-import type { Clock, FieldList } from "@tideway/base";
+import type { ClientInfo, Clock, FieldList } from "@tideway/base";
 import {
   chunkEnd,
   encodeChunkHead,
@@ -18,6 +18,7 @@ import {
   type ResponseSink,
 } from "@tideway/wire/http1";
 import { type UpstreamFault, UpstreamFaultCode, type UpstreamHandler, type UpstreamLimits } from "./contract.ts";
+import { isOwnFault } from "./faults.ts";
 import type { Instance } from "./instance.ts";
 import { ReadBuffer } from "./readbuffer.ts";
 
@@ -42,6 +43,8 @@ const noFields: FieldList = [];
 
 export class UpstreamConnection implements ResponseSink {
   readonly instance: Instance;
+  /** Whose requests it carries, where a PROXY header has said so; null: anybody's. */
+  readonly client: ClientInfo | null;
   readonly #socket: Socket;
   readonly #decoder: ResponseDecoder;
   readonly #read = new ReadBuffer();
@@ -60,6 +63,8 @@ export class UpstreamConnection implements ResponseSink {
   #head: ResponseHead | null = null;
   #trailers: FieldList = noFields;
   #fault: UpstreamFault | null = null;
+  /** Something of the body came since the last sweep. */
+  #moved = false;
   /** When the request began; then, when it last made progress. */
   #startedAt: number;
   #progressAt: number;
@@ -67,8 +72,9 @@ export class UpstreamConnection implements ResponseSink {
   /** -1 until the first response said something, or nothing, about it. */
   #idleMs = -1;
 
-  constructor(instance: Instance, clock: Clock, limits: UpstreamLimits, now: number) {
+  constructor(instance: Instance, clock: Clock, limits: UpstreamLimits, now: number, client: ClientInfo | null) {
     this.instance = instance;
+    this.client = client;
     this.#clock = clock;
     this.#limits = limits;
     this.#startedAt = now;
@@ -91,6 +97,7 @@ export class UpstreamConnection implements ResponseSink {
     socket.on("end", () => this.#onFin());
     socket.on("error", (error: NodeJS.ErrnoException) => this.#onBroken(error.code ?? error.message));
     socket.on("close", () => this.#onBroken("closed"));
+    if (client !== null) socket.write(instance.proxyHeader(client));
   }
 
   get isUpgraded(): boolean {
@@ -195,6 +202,7 @@ export class UpstreamConnection implements ResponseSink {
       this.#close();
       return;
     }
+    this.#moved = true;
     const next = this.#decoder.decode(chunk, 0);
     this.#settle(chunk, next);
   }
@@ -216,7 +224,7 @@ export class UpstreamConnection implements ResponseSink {
     this.#head = head;
     this.#answer = Answer.head;
     const now = this.#clock.now();
-    this.instance.answered(now - this.#startedAt, now);
+    this.instance.answered(now - this.#startedAt, now, head.status);
     if (this.#idleMs < 0) this.#idleMs = idleLimit(head.fields, this.#limits.upstreamIdleMs);
     if (!head.upgrade) this.#handler?.onUpstreamHead(head);
   }
@@ -261,7 +269,7 @@ export class UpstreamConnection implements ResponseSink {
     socket.once("close", () => this.instance.left(this));
     // Between here and the handler's own listeners nothing may run; an error without a listener would end the process.
     socket.on("error", () => socket.destroy());
-    this.instance.upgraded();
+    this.instance.onUpgraded();
     handler.onUpstreamUpgrade(head, socket, rest);
   }
 
@@ -292,11 +300,16 @@ export class UpstreamConnection implements ResponseSink {
   #fail(fault: UpstreamFault): void {
     const handler = this.#handler;
     this.#handler = null;
-    // A connection that waited may have been closed by the server just then: that says nothing about its health.
-    const stale = fault.code === UpstreamFaultCode.broken && this.#served > 0;
-    if (this.#answer === Answer.none && !stale) this.instance.failed(`${fault.code} ${fault.detail}`);
+    if (this.#counts(fault)) this.instance.failed(`${fault.code} ${fault.detail}`, !this.#connected, this.#startedAt);
     this.#close();
     handler?.onUpstreamFault(fault);
+  }
+
+  /** Whether a fault says something about the instance. */
+  #counts({ code, detail }: UpstreamFault): boolean {
+    // A connection that waited may have been closed by the server just then.
+    if (code === UpstreamFaultCode.broken && this.#served > 0 && this.#answer === Answer.none) return false;
+    return this.#connected || !isOwnFault(detail);
   }
 
   #close(): void {
@@ -314,25 +327,26 @@ export class UpstreamConnection implements ResponseSink {
     if (this.#state === State.idle) {
       if (now - this.#idleSince >= this.#idleMs) this.#close();
     } else if (this.#state === State.busy) {
-      const waited = now - this.#progressAt;
-      if (!this.#connected) {
-        if (waited >= this.#limits.upstreamConnectMs)
-          this.#fail({
-            code: UpstreamFaultCode.connectTimeout,
-            reached: false,
-            detail: `no connection in ${Math.round(waited)} ms`,
-          });
-      } else if (
-        waited >= this.#limits.upstreamFirstByteMs &&
-        (this.#blocked || (this.#sentWhole && this.#answer === Answer.none))
-      ) {
-        this.#fail({
-          code: UpstreamFaultCode.timeout,
-          reached: true,
-          detail: `no ${this.#blocked ? "progress" : "answer"} in ${Math.round(waited)} ms`,
-        });
-      }
+      this.#sweepBusy(now);
     }
+  }
+
+  #sweepBusy(now: number): void {
+    const { upstreamConnectMs, upstreamFirstByteMs, upstreamBodyIdleMs } = this.#limits;
+    // A body that its reader holds up is not the server's fault.
+    if (this.#answer === Answer.head && (this.#moved || this.#socket.isPaused())) this.#progressAt = now;
+    this.#moved = false;
+    const waited = now - this.#progressAt;
+    const ms = Math.round(waited);
+    if (!this.#connected) {
+      if (waited < upstreamConnectMs) return;
+      const detail = `no connection in ${ms} ms`;
+      this.#fail({ code: UpstreamFaultCode.connectTimeout, reached: false, detail });
+    } else if (waited >= upstreamFirstByteMs && (this.#blocked || (this.#sentWhole && this.#answer === Answer.none))) {
+      const detail = `no ${this.#blocked ? "progress" : "answer"} in ${ms} ms`;
+      this.#fail({ code: UpstreamFaultCode.timeout, reached: true, detail });
+    } else if (this.#answer === Answer.head && upstreamBodyIdleMs > 0 && waited >= upstreamBodyIdleMs)
+      this.#fail({ code: UpstreamFaultCode.timeout, reached: true, detail: `nothing of the body in ${ms} ms` });
   }
 
   /** Ends an idle connection; one that is in use goes on and is not reused. */

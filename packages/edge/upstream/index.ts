@@ -10,6 +10,7 @@ export {
   type UpstreamLimits,
   type WhenDown,
 } from "./contract.ts";
+export { type ProxyVersion, proxyHeader } from "./header.ts";
 export type { Instance } from "./instance.ts";
 export { Member, type MemberAddress, type MemberOwner } from "./member.ts";
 export { Pool, type PoolOptions } from "./pool.ts";

@@ -2,9 +2,10 @@
  * Owns the connections to one instance: a stack of idle ones (the last used is used first, so that the rest can go),
  * a bound on all of them, and the count of requests under way that balancing looks at. Refuses to choose.
  */
-import type { Clock } from "@tideway/base";
+import type { ClientInfo, Clock } from "@tideway/base";
 import { UpstreamConnection } from "./connection.ts";
 import type { UpstreamLimits } from "./contract.ts";
+import { type ProxyVersion, proxyHeader } from "./header.ts";
 import { Member, type MemberAddress, type MemberOwner } from "./member.ts";
 
 export class Instance extends Member {
@@ -14,6 +15,7 @@ export class Instance extends Member {
   readonly #all = new Set<UpstreamConnection>();
   /** Connections are closed after their request. */
   #retired = false;
+  #proxyProtocol: ProxyVersion | null = null;
 
   constructor(address: MemberAddress, owner: MemberOwner, clock: Clock, limits: UpstreamLimits, now: number) {
     super(address, owner, now);
@@ -31,32 +33,57 @@ export class Instance extends Member {
   }
 
   /**
+   * Connections begin with a PROXY header of this version, and carry one client's requests only; null: they carry
+   * anybody's. Those of the other kind are not used again.
+   */
+  set proxyProtocol(version: ProxyVersion | null) {
+    const isOther = (version === null) !== (this.#proxyProtocol === null);
+    this.#proxyProtocol = version;
+    if (isOther) for (const connection of [...this.#idle]) connection.retire();
+  }
+
+  proxyHeader(client: ClientInfo): Uint8Array {
+    return proxyHeader(this.#proxyProtocol!, client);
+  }
+
+  /**
    * A connection for one request, counted as under way from now on; null when all are in use and no more may be opened.
    * `fresh` asks for a new one: after a failure the idle ones may all be stale.
    */
-  acquire(now: number, fresh: boolean): UpstreamConnection | null {
-    const reused = fresh ? undefined : this.#idle.pop();
+  acquire(now: number, fresh: boolean, client: ClientInfo): UpstreamConnection | null {
+    const named = this.#proxyProtocol !== null;
+    const reused = fresh ? undefined : named ? this.#idleOf(client) : this.#idle.pop();
     if (reused !== undefined) {
       reused.reuse(now);
       this.begin(now);
       return reused;
     }
     if (this.#all.size - this.upgraded >= this.#limits.upstreamConnectionsMax) {
-      if (!fresh) return null;
-      const stale = this.#idle[0];
-      if (stale === undefined) return null;
-      stale.retire();
+      // One that waits, stale or for another client, makes room.
+      const oldest = fresh || named ? this.#idle[0] : undefined;
+      if (oldest === undefined) return null;
+      oldest.retire();
     }
-    const connection = new UpstreamConnection(this, this.#clock, this.#limits, now);
+    const connection = new UpstreamConnection(this, this.#clock, this.#limits, now, named ? client : null);
     this.#all.add(connection);
     this.begin(now);
     return connection;
   }
 
+  /** The last used of those that have told the server of this client. */
+  #idleOf({ address, port, localPort }: ClientInfo): UpstreamConnection | undefined {
+    for (let i = this.#idle.length - 1; i >= 0; i--) {
+      const { client } = this.#idle[i]!;
+      if (client?.address === address && client.port === port && client.localPort === localPort)
+        return this.#idle.splice(i, 1)[0];
+    }
+    return undefined;
+  }
+
   /** Back from a request that is whole. */
   release(connection: UpstreamConnection): void {
     this.#idle.push(connection);
-    if (this.#retired) connection.retire();
+    if (this.#retired || (connection.client === null) !== (this.#proxyProtocol === null)) connection.retire();
     this.end();
   }
 

@@ -16,6 +16,7 @@ import {
   onUndrain,
   type Policy,
 } from "@tideway/engine/balancing";
+import type { ProxyVersion } from "./header.ts";
 import { Judge } from "./judge.ts";
 import type { Member, MemberAddress, MemberOwner } from "./member.ts";
 import { defaultProbe, type ProbeMaker } from "./probe.ts";
@@ -60,6 +61,7 @@ export class Pool<M extends Member = Member> {
   #policy: Policy;
   #health: HealthOptions;
   #requestsMax: number;
+  #proxyProtocol: ProxyVersion | null;
   readonly #entries = new Map<string, Entry<M>>();
   /** The entries' members, as policies want them. */
   #members: M[] = [];
@@ -78,6 +80,7 @@ export class Pool<M extends Member = Member> {
     this.#clock = clock;
     this.#health = { ...defaultHealth, ...options.health };
     this.#requestsMax = options.requestsMax ?? Number.POSITIVE_INFINITY;
+    this.#proxyProtocol = options.proxyProtocol ?? null;
     this.#policy = createPolicy(balance, options.random);
     const hooks = {
       clock,
@@ -101,6 +104,7 @@ export class Pool<M extends Member = Member> {
       this.#policy = createPolicy(balance, this.#options.random);
       for (const member of this.#members) member.credit = 0;
     }
+    this.#proxyProtocol = settings.proxyProtocol ?? null;
     this.#requestsMax = requestsMax;
     for (const member of this.#members) member.activeMax = requestsMax;
     const health = { ...defaultHealth, ...settings.health };
@@ -124,7 +128,8 @@ export class Pool<M extends Member = Member> {
 
   #probe(member: M): Prober {
     const { clock, random, probe } = this.#options;
-    const ask: ProbeMaker = probe ?? ((target, done) => defaultProbe(this.#health, clock)(target, done));
+    const ask: ProbeMaker =
+      probe ?? ((target, done) => defaultProbe(this.#health, clock, this.#proxyProtocol)(target, done));
     return new Prober(
       member,
       () => this.#health,

@@ -7,7 +7,9 @@ import { connect, type Socket } from "node:net";
 import { type Clock, limits, type Timer } from "@tideway/base";
 import { includesStatus } from "@tideway/engine/balancing";
 import { encodeRequestHead, Framing, type HttpFault, ResponseDecoder, type ResponseHead } from "@tideway/wire/http1";
+import type { ProxyAddresses } from "@tideway/wire/proxyprotocol";
 import { isOwnFault } from "./faults.ts";
+import { ownProxyHeader, type ProxyVersion } from "./header.ts";
 import type { HealthOptions } from "./settings.ts";
 
 export interface ProbeTarget {
@@ -21,10 +23,10 @@ export type ProbeDone = (passed: boolean | null, why: string) => void;
 /** Asks once: `done` is called once, in a later tick, unless the probe is cancelled before. It must have a deadline of its own. */
 export type ProbeMaker = (target: ProbeTarget, done: ProbeDone) => { cancel(): void };
 
-/** As the options say: a connection is answer enough without a path. */
-export function defaultProbe(options: HealthOptions, clock: Clock): ProbeMaker {
-  if (options.path === "") return (target, done) => new Probe(target, options.timeoutMs, clock, done);
-  return (target, done) => new HttpProbe(target, options, clock, done);
+/** As the options say: a connection is answer enough without a path. `proxy`: it begins with a header. */
+export function defaultProbe(options: HealthOptions, clock: Clock, proxy: ProxyVersion | null): ProbeMaker {
+  if (options.path === "") return (target, done) => new Probe(target, options.timeoutMs, clock, proxy, done);
+  return (target, done) => new HttpProbe(target, options, clock, proxy, done);
 }
 
 /** Passes when the connection comes about. */
@@ -34,13 +36,16 @@ export class Probe {
   readonly #timer: Timer;
   #done: ProbeDone | null;
 
-  constructor(target: ProbeTarget, timeoutMs: number, clock: Clock, done: ProbeDone) {
+  constructor(target: ProbeTarget, timeoutMs: number, clock: Clock, proxy: ProxyVersion | null, done: ProbeDone) {
     this.target = target;
     this.#done = done;
     this.#timer = clock.after(timeoutMs, () => this.finish(false, `no answer in ${timeoutMs} ms`));
     const socket = connect({ host: target.host, port: target.port, noDelay: true });
     this.socket = socket;
-    socket.on("connect", () => this.onConnected());
+    socket.on("connect", () => {
+      if (proxy !== null) socket.write(ownProxyHeader(proxy, endsOf(socket)));
+      this.onConnected();
+    });
     socket.on("end", () => this.onClosed());
     socket.on("error", (error: NodeJS.ErrnoException) => {
       this.finish(isOwnFault(error.code) ? null : false, error.code ?? error.message);
@@ -71,6 +76,13 @@ export class Probe {
   }
 }
 
+function endsOf({ localAddress = "", localPort = 0, remoteAddress = "", remotePort = 0 }: Socket): ProxyAddresses {
+  return {
+    source: { address: localAddress, port: localPort },
+    destination: { address: remoteAddress, port: remotePort },
+  };
+}
+
 /** So much of a body is looked at. */
 const bodyBytesMax = 64 * 1024;
 
@@ -83,8 +95,8 @@ class HttpProbe extends Probe {
   #tail = "";
   #bodyBytes = 0;
 
-  constructor(target: ProbeTarget, options: HealthOptions, clock: Clock, done: ProbeDone) {
-    super(target, options.timeoutMs, clock, done);
+  constructor(target: ProbeTarget, options: HealthOptions, clock: Clock, proxy: ProxyVersion | null, done: ProbeDone) {
+    super(target, options.timeoutMs, clock, proxy, done);
     this.#options = options;
     this.#wanted = Buffer.from(options.body).toString("latin1");
     this.#decoder = new ResponseDecoder(limits, this);

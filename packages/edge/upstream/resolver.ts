@@ -59,7 +59,8 @@ async function fromDns(name: string): Promise<Resolved | null> {
   return { addresses, ttlMs: 1000 * Math.min(...records.map(({ ttl }) => ttl)), partial };
 }
 
-const hostsFile = process.platform === "win32" ? `${process.env["SystemRoot"]}\\System32\\drivers\\etc\\hosts` : "/etc/hosts";
+const hostsFile =
+  process.platform === "win32" ? `${process.env["SystemRoot"]}\\System32\\drivers\\etc\\hosts` : "/etc/hosts";
 
 async function fromHosts(name: string): Promise<string[]> {
   const text = await readFile(hostsFile, "utf8").catch(() => "");

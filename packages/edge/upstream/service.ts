@@ -11,7 +11,7 @@ import type { MemberAddress } from "./member.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
 import { WaitQueue } from "./queue.ts";
 import { type Resolve, systemResolve } from "./resolver.ts";
-import { type ServiceSettings, upstreamLimits } from "./settings.ts";
+import { retryShare, type ServiceSettings, upstreamLimits } from "./settings.ts";
 import type { ServiceCounters, ServiceStatus } from "./status.ts";
 import { Sticky } from "./sticky.ts";
 import { Upstreams } from "./upstreams.ts";
@@ -60,13 +60,14 @@ export class Service {
     this.#options = options;
     this.#settings = options;
     this.#limits = limits;
-    this.#pool = new Pool(
-      { ...options, onRoom: () => this.#serveWaiters() },
-      (address, owner, now) => new Instance(address, owner, clock, limits, now),
-    );
+    this.#pool = new Pool({ ...options, onRoom: () => this.#serveWaiters() }, (address, owner, now) => {
+      const instance = new Instance(address, owner, clock, limits, now);
+      instance.proxyProtocol = this.#settings.proxyProtocol ?? null;
+      return instance;
+    });
     this.#upstreams = new Upstreams({ name, clock, random, logger, resolve, onChange: () => this.#onUpstreams() });
     this.#sticky = options.sticky === undefined ? null : new Sticky(options.sticky, name);
-    this.#budget = new RetryBudget(options.retryBudget ?? limits.retryBudget, clock.now());
+    this.#budget = new RetryBudget(retryShare(options), clock.now());
     if (options.upstreams !== undefined) this.#upstreams.set(options.upstreams);
   }
 
@@ -77,9 +78,10 @@ export class Service {
   configure(settings: ServiceSettings): void {
     this.#settings = settings;
     Object.assign(this.#limits, upstreamLimits(settings));
-    this.#budget.share = settings.retryBudget ?? this.#limits.retryBudget;
+    this.#budget.share = retryShare(settings);
     this.#sticky = settings.sticky === undefined ? null : new Sticky(settings.sticky, this.name);
     this.#pool.configure(settings);
+    for (const instance of this.#pool.members) instance.proxyProtocol = settings.proxyProtocol ?? null;
     if (settings.upstreams !== undefined) this.#upstreams.set(settings.upstreams);
   }
 
@@ -207,20 +209,21 @@ export class Service {
     const bound = this.#bound(asker, tried, now);
     // A client stays with its instance, be it that it has to wait for it.
     const connection =
-      bound !== null ? bound.acquire(now, fresh) : this.#chooseAny(now, this.#keyOf(asker), tried, fresh);
+      bound !== null ? bound.acquire(now, fresh, asker.client) : this.#chooseAny(now, asker, tried, fresh);
     if (connection !== null && fresh) connection.instance.retries++;
     return connection;
   }
 
-  #chooseAny(now: number, key: string, tried: readonly Instance[], fresh: boolean): UpstreamConnection | null {
+  #chooseAny(now: number, asker: Asker, tried: readonly Instance[], fresh: boolean): UpstreamConnection | null {
+    const key = this.#keyOf(asker);
     let passed = tried;
     for (;;) {
       const instance = this.#pool.pick(key, passed, now);
       if (instance === null) {
         if (tried.length === 0 || passed === none) return null;
-        return this.#chooseAny(now, key, none, fresh);
+        return this.#chooseAny(now, asker, none, fresh);
       }
-      const connection = instance.acquire(now, fresh);
+      const connection = instance.acquire(now, fresh, asker.client);
       if (connection !== null) return connection;
       passed = [...passed, instance];
     }

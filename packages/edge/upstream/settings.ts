@@ -13,6 +13,7 @@ import {
   type Statuses,
 } from "@tideway/engine/balancing";
 import type { UpstreamLimits, WhenDown } from "./contract.ts";
+import type { ProxyVersion } from "./header.ts";
 import type { StickyOptions } from "./sticky.ts";
 
 /** How instances are probed, and how many answers in a row count. */
@@ -37,7 +38,7 @@ export interface HealthOptions {
   readonly fall: number;
 }
 
-export const defaultHealth: HealthOptions = Object.freeze({
+export const defaultHealth: HealthOptions = Object.freeze<HealthOptions>({
   path: "",
   method: "GET",
   host: "",
@@ -88,6 +89,11 @@ export interface PoolSettings {
   readonly slowStartMs?: number;
   /** Requests, connections or sessions under way at one instance at once, upgraded ones not counted; no bound unless given. */
   readonly requestsMax?: number;
+  /**
+   * Connections begin with a header that names the client (probes: with one of the gateway's own). A connection then carries
+   * the requests of one client connection only. None unless given.
+   */
+  readonly proxyProtocol?: ProxyVersion;
   /** Refuses at once while too many requests of the whole service fail; none unless given (`{}`: with its defaults). */
   readonly breaker?: Partial<BreakerRules>;
 }
@@ -116,4 +122,8 @@ export interface ServiceSettings extends PoolSettings {
 
 export function upstreamLimits(settings: ServiceSettings): UpstreamLimits {
   return { ...limits, ...settings.limits };
+}
+
+export function retryShare(settings: ServiceSettings): number {
+  return settings.retryBudget ?? limits.retryBudget;
 }
