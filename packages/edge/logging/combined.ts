@@ -36,9 +36,9 @@ export function combinedLines(options: Omit<AccessLogOptions, "write" | "format"
   const queries = options.queries === true;
   const shown: Shown = { agent: undefined, referer: undefined, authorization: undefined };
   return (record) => {
-    const { method, version = 11, query = "" } = record;
-    showFields(record.fields, queries, shown);
-    const target = escaped(queries ? record.path + query : record.path);
+    const { method, version = 11, head = null } = record;
+    showFields(head, queries, shown);
+    const target = escaped(queries && head !== null ? record.path + head.query : record.path);
     const asked = method === "" ? "-" : `${escaped(method)} ${target} HTTP/${versionText(version)}`;
     const status = record.status < 100 ? String(record.status).padStart(3, "0") : record.status;
     const user = orDash(remoteUser(shown.authorization));

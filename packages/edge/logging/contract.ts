@@ -13,8 +13,6 @@ export interface AccessRecord {
   readonly method: string;
   readonly host: string;
   readonly path: string;
-  /** With its leading `?`; empty when there is none. */
-  readonly query?: string;
   /** 10 for HTTP/1.0, 11 for HTTP/1.1, 20 for HTTP/2; 0 when the head was refused. */
   readonly version?: number;
   /** What was answered; 499 when the client went first, 0 when the connection was broken before an answer began. */
@@ -23,6 +21,8 @@ export interface AccessRecord {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly durationMs: number;
+  /** From the request's head to the answer's; -1 when there was none. */
+  readonly headMs?: number;
   /** Empty when none was reached. */
   readonly service: string;
   readonly instance: string;
@@ -30,8 +30,10 @@ export interface AccessRecord {
   readonly route?: string;
   /** The code of the rule that the client's bytes broke; empty otherwise. */
   readonly fault: string;
-  /** The request's fields, for those that a format shows. */
-  readonly fields?: FieldList;
+  /** Why a target answered with an error of its own, in a word; empty otherwise. */
+  readonly reason?: string;
+  /** For what a format shows besides: the query, when it is to be shown, and who asks. Null when the head was refused. */
+  readonly head?: { readonly query: string; readonly fields: FieldList } | null;
 }
 
 export const accessLogFormats = ["json", "combined"] as const;

@@ -11,7 +11,6 @@ const plain: AccessRecord = {
   method: "GET",
   host: "www.abc.test",
   path: "/db/x",
-  query: "?key=secret",
   version: 11,
   status: 200,
   bytesIn: 0,
@@ -21,7 +20,11 @@ const plain: AccessRecord = {
   instance: "127.0.0.1:3001",
   route: "www.abc.test/db",
   fault: "",
-  fields: ["host", "www.abc.test", "user-agent", "curl/8", "referer", "http://www.abc.test/?token=t"],
+  headMs: 1.11,
+  head: {
+    query: "?key=secret",
+    fields: ["host", "www.abc.test", "user-agent", "curl/8", "referer", "http://www.abc.test/?token=t"],
+  },
 };
 
 const refused: AccessRecord = {
@@ -38,6 +41,8 @@ const refused: AccessRecord = {
   instance: "",
   fault: "BARE_LF",
 };
+
+const withFields = (...fields: string[]): AccessRecord => ({ ...plain, head: { query: "", fields } });
 
 function lineOf(record: AccessRecord, format: AccessLogFormat, queries = false): string {
   let line = "";
@@ -73,6 +78,7 @@ suite("JSON", () => {
       in: 0,
       out: 1234,
       ms: 1.3,
+      headMs: 1.1,
       route: "www.abc.test/db",
       service: "api",
       instance: "127.0.0.1:3001",
@@ -96,7 +102,7 @@ suite("JSON", () => {
   });
 
   test("shows a field that is UTF-8 as what it says, and another byte by byte", () => {
-    const agent = (text: Buffer) => parsed({ ...plain, fields: ["user-agent", text.toString("latin1")] });
+    const agent = (text: Buffer) => parsed(withFields("user-agent", text.toString("latin1")));
     assert.equal((agent(Buffer.from("Größe")) as { agent: string }).agent, "Größe");
     assert.equal((agent(Buffer.from([0x61, 0xff])) as { agent: string }).agent, "a\u00ff");
   });
@@ -110,7 +116,6 @@ suite("JSON", () => {
       method: any,
       host: any,
       path: any,
-      query: any,
       version: fc.constantFrom(0, 10, 11, 20),
       status: fc.nat(999),
       bytesIn: fc.nat(),
@@ -120,7 +125,9 @@ suite("JSON", () => {
       instance: any,
       route: any,
       fault: any,
-      fields: bytes.map((value) => ["referer", value, "user-agent", value]),
+      reason: any,
+      headMs: fc.constantFrom(-1, 0, 0.25, 12),
+      head: fc.record({ query: any, fields: bytes.map((value) => ["referer", value, "user-agent", value]) }),
     });
     fc.assert(
       fc.property(record, fc.boolean(), (given, queries) => {
@@ -129,7 +136,8 @@ suite("JSON", () => {
         const read = JSON.parse(line) as Record<string, unknown>;
         for (const key of ["id", "address", "method", "host", "path", "status"] as const)
           assert.equal(read[key], given[key]);
-        for (const key of ["service", "instance", "route"] as const) assert.equal(read[key] ?? "", given[key]);
+        for (const key of ["service", "instance", "route", "reason"] as const)
+          assert.equal(read[key] ?? "", given[key]);
         assert.equal(read["rule"] ?? "", given.fault);
         assert.ok(Math.abs((read["ms"] as number) - given.durationMs) <= 0.0501);
       }),
@@ -156,8 +164,8 @@ suite("Combined", () => {
   });
 
   test("has - for what was not sent, and nothing for what was sent empty", () => {
-    assert.match(lineOf({ ...plain, fields: [] }, "combined"), / "-" "-"\n$/);
-    assert.match(lineOf({ ...plain, fields: ["user-agent", "", "referer", ""] }, "combined"), / "" ""\n$/);
+    assert.match(lineOf(withFields(), "combined"), / "-" "-"\n$/);
+    assert.match(lineOf(withFields("user-agent", "", "referer", ""), "combined"), / "" ""\n$/);
   });
 
   test("has a refused request as answered, with - for its line", () => {
@@ -172,7 +180,7 @@ suite("Combined", () => {
     for (const none of [undefined, "", "Basic", given("ann"), given(":secret"), "Bearer YW5uOg==", "Basic %%%"]) {
       assert.equal(remoteUser(none), undefined);
     }
-    const line = lineOf({ ...plain, fields: ["authorization", given("ann:secret")] }, "combined");
+    const line = lineOf(withFields("authorization", given("ann:secret")), "combined");
     assert.match(line, /^192\.0\.2\.7 - ann \[/);
     assert.doesNotMatch(line, /secret/);
   });
@@ -181,8 +189,7 @@ suite("Combined", () => {
     const bytes = fc.uint8Array().map((each) => Buffer.from(each).toString("latin1"));
     fc.assert(
       fc.property(bytes, bytes, bytes, (path, agent, referer) => {
-        const fields = ["user-agent", agent, "referer", referer];
-        const line = lineOf({ ...plain, path, query: "", fields }, "combined", true);
+        const line = lineOf({ ...withFields("user-agent", agent, "referer", referer), path }, "combined", true);
         assert.match(line, /^[ -~]+\n$/);
         const undone = (text: string) =>
           text.replace(/\\x([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));

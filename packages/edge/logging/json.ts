@@ -38,16 +38,18 @@ export function jsonLines(options: Omit<AccessLogOptions, "write" | "format">): 
   const shown: Shown = { agent: undefined, referer: undefined, authorization: undefined };
   const afterTime = `","pid":${process.pid},"name":"tideway","id":`;
   return (record) => {
-    const { query = "", version = 0, route = "" } = record;
-    showFields(record.fields, queries, shown);
+    const { version = 0, route = "", headMs = -1, reason = "", head = null } = record;
+    showFields(head, queries, shown);
     let line = `{"level":"info","time":"${stamp.now()}${afterTime}${quoted(record.id)},"address":${quoted(record.address)}`;
     line += `,"method":${quoted(record.method)},"host":${quoted(record.host)},"path":${quoted(record.path)}`;
-    if (queries && query !== "") line += `,"query":${quoted(query)}`;
+    if (queries && head !== null && head.query !== "") line += `,"query":${quoted(head.query)}`;
     if (version !== 0) line += version === 11 ? ',"version":"1.1"' : `,"version":"${versionText(version)}"`;
     line += `,"status":${record.status},"in":${record.bytesIn},"out":${record.bytesOut},"ms":${tenths(record.durationMs)}`;
+    if (headMs >= 0) line += `,"headMs":${tenths(headMs)}`;
     if (route !== "") line += `,"route":${quoted(route)}`;
     if (record.service !== "") line += `,"service":${quoted(record.service)}`;
     if (record.instance !== "") line += `,"instance":${quoted(record.instance)}`;
+    if (reason !== "") line += `,"reason":${quoted(reason)}`;
     if (shown.referer !== undefined) line += `,"referer":${quotedBytes(shown.referer)}`;
     if (shown.agent !== undefined) line += `,"agent":${quotedBytes(shown.agent)}`;
     if (record.fault === "") return `${line},"msg":"request"}\n`;

@@ -126,6 +126,7 @@ test("each line is nginx's own, byte for byte but for the second it was written 
     ours.push(
       lineOf({
         ...head,
+        head,
         id: "",
         address: "127.0.0.1",
         status: Number(answer.slice(9, 12)),

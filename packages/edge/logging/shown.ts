@@ -9,11 +9,12 @@ export interface Shown {
 }
 
 /** Fills `into`, which is made once, with the first field of each name. */
-export function showFields(fields: FieldList | undefined, queries: boolean, into: Shown): void {
+export function showFields(head: { readonly fields: FieldList } | null, queries: boolean, into: Shown): void {
   into.agent = undefined;
   into.referer = undefined;
   into.authorization = undefined;
-  if (fields === undefined) return;
+  if (head === null) return;
+  const { fields } = head;
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at];
     if (name === "user-agent") into.agent ??= fields[at + 1]!;

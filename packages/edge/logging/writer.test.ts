@@ -144,6 +144,19 @@ test("more than one write takes is written in order, line by line", async (t) =>
   assert.ok(readFileSync(path, "latin1") === all);
 });
 
+test("text beyond ASCII is written in UTF-8, and waits as such", async (t) => {
+  const path = join(folderFor(t), "access.log");
+  symlinkSync("/dev/full", path);
+  const { writer, clock, heard } = writerFor(t, path);
+  writer.write("Größe 🌊\n");
+  clock.advance(200);
+  await heard;
+  unlinkSync(path);
+  clock.advance(1_000);
+  await holds(path, 1);
+  assert.equal(readFileSync(path, "utf8"), "Größe 🌊\n");
+});
+
 test("a file that cannot be opened is an error that names it", (t) => {
   const path = join(folderFor(t), "missing", "access.log");
   const refused = (error: unknown) =>

@@ -1,7 +1,7 @@
 /**
  * Lines to a file or a descriptor: gathered, then appended many at a time and in order, without holding up the event loop. Owns
  * the bound: what a full disk or a reader who has stopped does not take waits, and beyond `waitingBytesMax` lines are
- * dropped and counted. A file that was moved away (logrotate) is opened anew within a second. Lines are ASCII.
+ * dropped and counted. A file that was moved away (logrotate) is opened anew within a second.
  */
 import { close, fstatSync, open, openSync, type Stats, stat, write, writeSync } from "node:fs";
 import { type Clock, OperatorError, type Timer } from "@tideway/base";
@@ -38,7 +38,7 @@ export class LineWriter {
   #descriptor: number;
   #file: Stats | null = null;
   #lookedAt: number;
-  /** Lines that nobody has begun to write. */
+  /** Lines that nobody has begun to write. Bounded by characters, which for all but a few lines are bytes. */
   #gathered = "";
   /** What is being written, and how much of it has been. */
   #leaving: Buffer | null = null;
@@ -108,7 +108,7 @@ export class LineWriter {
 
   /** For the end of the process: what waits is written before this returns, unless nobody takes it. */
   flushSync(): void {
-    const bytes = Buffer.from(this.#gathered, "latin1");
+    const bytes = Buffer.from(this.#gathered);
     this.#gathered = "";
     let left = 0;
     for (let tries = 0; left < bytes.length && tries < 50 && this.#descriptor >= 0; ) {
@@ -156,7 +156,7 @@ export class LineWriter {
         this.#rest();
         return;
       }
-      this.#leaving = Buffer.from(this.#take(), "latin1");
+      this.#leaving = Buffer.from(this.#take());
       this.#left = 0;
     }
     write(this.#descriptor, this.#leaving, this.#left, this.#leaving.length - this.#left, null, (error, written) => {
@@ -206,7 +206,7 @@ export class LineWriter {
 
   /** Gives the batch back, to be written to whatever file stands at the path then. */
   #lookAgain(): void {
-    this.#gathered = (this.#leaving?.toString("latin1") ?? "") + this.#gathered;
+    this.#gathered = (this.#leaving?.toString() ?? "") + this.#gathered;
     this.#leaving = null;
     this.reopen();
   }

@@ -3,7 +3,9 @@
  * stays free for what a command answers. Owns levels and format; what is worth a line is each room's to say.
  */
 import type { Logger } from "@tideway/base";
-import { type DestinationStream, destination, pino, stdTimeFunctions } from "pino";
+import { systemClock } from "@tideway/edge/clock";
+import { LineWriter } from "@tideway/edge/logging";
+import { type DestinationStream, pino, stdTimeFunctions } from "pino";
 import pretty from "pino-pretty";
 
 export interface LogOptions {
@@ -13,24 +15,24 @@ export interface LogOptions {
 }
 
 export interface Log extends Logger {
+  /** Takes a whole line of JSON, its end included; null when the log is for a person to read. */
+  readonly line: ((text: string) => void) | null;
   /** Writes out what is buffered; call before the process ends. */
   flush(): void;
 }
 
-/** Bytes that wait for a reader of the log who has stopped reading; lines beyond are dropped, and counted. */
-const waitingBytesMax = 16 * 1024 * 1024;
-
 export function createLog(options: LogOptions): Log {
-  const stream: DestinationStream = options.readable
-    ? pretty({
-        destination: 2,
-        sync: true,
-        colorize: true,
-        translateTime: "SYS:HH:MM:ss.l",
-        ignore: "pid,hostname,name",
-        singleLine: true,
-      })
-    : boundedDestination();
+  const writer = options.readable ? null : standardError();
+  const stream: DestinationStream =
+    writer ??
+    pretty({
+      destination: 2,
+      sync: true,
+      colorize: true,
+      translateTime: "SYS:HH:MM:ss.l",
+      ignore: "pid,hostname,name",
+      singleLine: true,
+    });
   const logger = pino(
     {
       name: "tideway",
@@ -46,19 +48,22 @@ export function createLog(options: LogOptions): Log {
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
-    flush: () => logger.flush(),
+    line: writer === null ? null : (text) => writer.write(text),
+    flush: () => (writer === null ? logger.flush() : writer.flushSync()),
   };
 }
 
-function boundedDestination(): DestinationStream {
-  const stream = destination({ fd: 2, sync: false, minLength: 4096, periodicFlush: 200, maxLength: waitingBytesMax });
-  let dropped = 0;
-  stream.on("drop", () => dropped++);
-  stream.on("drain", () => {
-    if (dropped === 0) return;
-    const line = { level: "warn", time: new Date().toISOString(), pid: process.pid, name: "tideway", dropped };
-    dropped = 0;
-    stream.write(`${JSON.stringify({ ...line, msg: "log lines were dropped: whoever reads the log was too slow" })}\n`);
+/** A reader of the log who has stopped reading costs memory up to a bound; then lines are dropped, and the gap is said. */
+function standardError(): LineWriter {
+  const writer = new LineWriter({
+    to: 2,
+    clock: systemClock,
+    onDropped(dropped) {
+      const line = { level: "warn", time: new Date().toISOString(), pid: process.pid, name: "tideway", dropped };
+      const msg = "log lines were dropped: whoever reads the log was too slow";
+      writer.write(`${JSON.stringify({ ...line, msg })}\n`);
+    },
   });
-  return stream;
+  process.once("exit", () => writer.flushSync());
+  return writer;
 }
