@@ -1,25 +1,132 @@
 /**
- * The access log: one line per request, with what a person asks of it later: what was asked, what was answered, how long
- * it took and who answered. Owns the line; the listener owns the facts. Queries and bodies stay out: they hold secrets.
+ * The access log of the running configuration: one line per request, as JSON or in the Combined format, with the rest of the
+ * log or in a file of its own. Owns where the lines go and the change from one configuration to the next; what a line
+ * looks like and how it is written is `edge/logging`'s. Queries and bodies stay out unless asked for: they hold secrets.
  */
-import type { Logger } from "@tideway/base";
-import type { RequestRecord } from "@tideway/edge/listener";
+import { resolve } from "node:path";
+import type { Clock } from "@tideway/base";
+import {
+  type AccessLogFormat,
+  type AccessRecord,
+  createAccessLog,
+  type LineCounters,
+  LineWriter,
+} from "@tideway/edge/logging";
+import { type HttpFaultCode, requestFaults } from "@tideway/wire/http1";
+import type { Log } from "./logs.ts";
 
-export function logRequest(log: Logger, record: RequestRecord): void {
-  const fields: Record<string, unknown> = {
-    id: record.id,
-    address: record.address,
-    method: record.method,
-    host: record.host,
-    path: record.path,
-    status: record.status,
-    in: record.bytesIn,
-    out: record.bytesOut,
-    ms: Math.round(record.durationMs * 10) / 10,
+/** `log.requests` of the configuration: true is JSON with the rest of the log. */
+export type RequestLogOption =
+  | boolean
+  | AccessLogFormat
+  | {
+      readonly format?: AccessLogFormat;
+      /** Relative to the configuration's folder; with the rest of the log when left out. */
+      readonly file?: string | undefined;
+      readonly queries?: boolean;
+    };
+
+interface Running {
+  /** Null when no request is logged. */
+  readonly write: ((record: AccessRecord) => void) | null;
+  readonly file: { readonly path: string; readonly writer: LineWriter } | null;
+}
+
+export class AccessLog {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  #running: Running = { write: null, file: null };
+
+  constructor(log: Log, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  /** Called with every request. */
+  readonly record = (record: AccessRecord): void => {
+    this.#running.write?.(record);
   };
-  if (record.service !== "") fields["service"] = record.service;
-  if (record.instance !== "") fields["instance"] = record.instance;
-  if (record.trace !== "") fields["trace"] = record.trace;
-  if (record.fault !== "") fields["rule"] = record.fault;
-  log.info(fields, record.fault === "" ? "request" : "request refused");
+
+  /** Of the file, when there is one. */
+  get counters(): LineCounters | null {
+    return this.#running.file?.writer.counters ?? null;
+  }
+
+  /**
+   * Opens what `option` asks for; `root` is the configuration's folder. Throws START_LOG_UNUSABLE, and then nothing has changed.
+   * A file that stays the same is looked at anew: it may have been moved away.
+   */
+  prepare(option: RequestLogOption, root: string): { commit(): void; rollBack(): Promise<void> } {
+    const old = this.#running;
+    const fresh = this.#open(option, root);
+    const isKept = fresh.file?.writer === old.file?.writer;
+    return {
+      commit: () => {
+        this.#running = fresh;
+        if (isKept) fresh.file?.writer.reopen();
+        else void old.file?.writer.close();
+      },
+      rollBack: async () => {
+        if (!isKept) await fresh.file?.writer.close();
+      },
+    };
+  }
+
+  /** Writes what is left. */
+  async close(): Promise<void> {
+    const { file } = this.#running;
+    this.#running = { write: null, file: null };
+    await file?.writer.close();
+  }
+
+  #open(option: RequestLogOption, root: string): Running {
+    if (option === false) return { write: null, file: null };
+    const wanted = option === true ? {} : typeof option === "string" ? { format: option } : option;
+    const { format = "json", queries = false } = wanted;
+    const file = wanted.file === undefined ? null : this.#openFile(resolve(root, wanted.file));
+    const log = this.#log;
+    if (file === null && format === "json" && log.line === null)
+      return { write: (record) => sayReadably(log, record), file };
+    const write =
+      file === null
+        ? (log.line ?? ((line: string) => process.stderr.write(line)))
+        : file.writer.write.bind(file.writer);
+    return { write: createAccessLog({ format, queries, clock: this.#clock, sectionOf, write }), file };
+  }
+
+  #openFile(path: string): NonNullable<Running["file"]> {
+    const { file } = this.#running;
+    if (file?.path === path) return file;
+    const log = this.#log;
+    const writer = new LineWriter({
+      to: path,
+      clock: this.#clock,
+      onFailure: (error) => log.error({ file: path, err: error }, "the access log cannot be written"),
+      onDropped: (lines) =>
+        log.warn({ file: path, dropped: lines }, "access log lines were dropped: its disk was full or slow"),
+    });
+    return { path, writer };
+  }
+}
+
+/** On a terminal a person reads along. */
+function sayReadably(log: Log, record: AccessRecord): void {
+  const { id, address, method, host, path, status, bytesIn, bytesOut, durationMs, service, instance, fault } = record;
+  const ms = Math.round(durationMs * 10) / 10;
+  const fields: Record<string, unknown> = { id, address, method, host, path, status, in: bytesIn, out: bytesOut, ms };
+  if (service !== "") fields["service"] = service;
+  if (instance !== "") fields["instance"] = instance;
+  if (fault !== "") fields["rule"] = fault;
+  log.info(fields, fault === "" ? "request" : "request refused");
+}
+
+/** Where the listener's own limits stand; every other code is the codec's. */
+const sections: Readonly<Record<string, string>> = {
+  BODY_TOO_LARGE: "RFC 9110 §15.5.14",
+  HEAD_TIMEOUT: "RFC 9110 §15.5.9",
+  STALLED: "RFC 9110 §15.5.9",
+};
+
+function sectionOf(code: string): string {
+  return sections[code] ?? requestFaults[code as HttpFaultCode]?.section ?? "";
 }

@@ -18,7 +18,7 @@ import {
   serveControl,
   startConsole,
 } from "../console/index.ts";
-import { logRequest } from "./access-log.ts";
+import { AccessLog } from "./access-log.ts";
 import { answerMiss } from "./answers.ts";
 import { Applications } from "./applications.ts";
 import type { Log } from "./logs.ts";
@@ -44,6 +44,7 @@ interface OpenListener {
 export class System {
   readonly #plan: Plan;
   readonly #log: Log;
+  readonly #access: AccessLog;
   readonly #onFatal: (error: Error) => void;
   readonly #startedAt = systemClock.now();
   readonly #targets = new Map<RouteMatch, Target>();
@@ -64,6 +65,7 @@ export class System {
   constructor(plan: Plan, log: Log, onFatal: (error: Error) => void) {
     this.#plan = plan;
     this.#log = log;
+    this.#access = new AccessLog(log, systemClock);
     this.#onFatal = onFatal;
   }
 
@@ -84,6 +86,7 @@ export class System {
 
   async #startAll(): Promise<SystemAddresses> {
     this.#takeData();
+    this.#access.prepare(this.#plan.log.requests, this.#plan.root).commit();
     await this.#startRealtime();
     const applications = new Applications(this.#plan, this.#realtime, this.#log);
     this.#applications = applications;
@@ -126,6 +129,7 @@ export class System {
     await this.#starting?.catch(() => {});
     await this.#endStarted(graceMs);
     await this.#endListeners(graceMs);
+    await this.#access.close();
     this.#release();
     this.#log.info({}, "stopped");
   }
@@ -218,7 +222,7 @@ export class System {
       logger: this.#log,
       limits,
       onExchange: (exchange) => this.#dispatch(exchange),
-      ...(this.#plan.log.requests ? { onRecord: (record) => logRequest(this.#log, record) } : {}),
+      ...(this.#plan.log.requests ? { onRecord: this.#access.record } : {}),
       hint: `Change listen[${index}].port in the configuration${index === 0 ? ", or set PORT in the environment" : ""}.`,
     });
     const bound = await listener.listen();
