@@ -9,6 +9,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { type Clock, OperatorError } from "@tideway/base";
+import { hasToken, type MetricsAccess, MetricsPage, type Scrape } from "./metrics.ts";
 import { loginPage, statusPage, statusScript, statusStyle } from "./page.ts";
 import type { StatusReport } from "./report.ts";
 
@@ -25,18 +26,25 @@ export interface ConsoleOptions {
   readonly dataDirectory: string;
   readonly clock: Clock;
   readonly status: () => StatusReport;
+  /** What `/metrics` answers, and to whom: holders of a token unless told otherwise. Left out, there is no such page. */
+  readonly metrics?: { readonly access?: MetricsAccess; readonly scrape: Scrape };
 }
 
 export interface RunningConsole {
   readonly address: string;
   /** File that holds the login token. */
   readonly tokenFile: string;
+  /** File that holds a token for `/metrics` alone: what a scraper is given. */
+  readonly metricsTokenFile: string;
+  /** From now on; for those who are asked by a configuration that has changed. */
+  allowMetrics(access: MetricsAccess): void;
   close(): Promise<void>;
 }
 
 export async function startConsole(options: ConsoleOptions): Promise<RunningConsole> {
   const tokenFile = join(options.dataDirectory, "console-token");
-  const pages = new ConsolePages(readToken(tokenFile), options);
+  const metricsTokenFile = join(options.dataDirectory, "metrics-token");
+  const pages = new ConsolePages(readToken(tokenFile), readToken(metricsTokenFile), options);
   const server = createServer((incoming, outgoing) => pages.answer(incoming, outgoing));
   await listen(server, options);
   const bound = server.address();
@@ -45,6 +53,10 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   return {
     address: `http://${host}:${port}/`,
     tokenFile,
+    metricsTokenFile,
+    allowMetrics: (access) => {
+      pages.metricsAccess = access;
+    },
     close: () =>
       new Promise((done) => {
         server.close(() => done());
@@ -88,10 +100,17 @@ interface Page {
   readonly status: number;
   readonly type: string;
   readonly body: string;
+  readonly fields?: Readonly<Record<string, string>>;
 }
 
 const html = "text/html; charset=utf-8";
 const tooMany: Page = { status: 429, type: "text/plain", body: "Too many attempts; wait a minute.\n" };
+const tokenNeeded: Page = {
+  status: 401,
+  type: "text/plain",
+  body: "Send the token of metrics-token in the data directory: Authorization: Bearer …\n",
+  fields: { "www-authenticate": 'Bearer realm="tideway metrics"' },
+};
 const contentPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
@@ -99,14 +118,20 @@ const digest = (text: string) => createHash("sha256").update(text).digest();
 
 class ConsolePages {
   readonly #token: Buffer;
+  readonly #metricsToken: Buffer;
+  readonly #metrics: MetricsPage | null;
+  metricsAccess: MetricsAccess;
   readonly #options: ConsoleOptions;
   /** Digest of a session's cookie → when it ends, on the monotonic clock. */
   readonly #sessions = new Map<string, number>();
   #guesses = 0;
   #guessesSince = 0;
 
-  constructor(token: string, options: ConsoleOptions) {
+  constructor(token: string, metricsToken: string, options: ConsoleOptions) {
     this.#token = digest(token);
+    this.#metricsToken = digest(metricsToken);
+    this.#metrics = options.metrics === undefined ? null : new MetricsPage(options.metrics.scrape);
+    this.metricsAccess = options.metrics?.access ?? "token";
     this.#options = options;
   }
 
@@ -117,7 +142,16 @@ class ConsolePages {
     outgoing.setHeader("referrer-policy", "no-referrer");
     const path = (incoming.url ?? "/").split("?", 1)[0]!;
     if (path === "/login" && incoming.method === "POST" && this.#ownName(incoming)) this.#login(incoming, outgoing);
+    else if (path === "/metrics" && this.#mayScrape(incoming)) void this.#metrics!.answer(incoming, outgoing);
     else send(outgoing, this.#page(incoming, path));
+  }
+
+  /** A name that is not the console's, or a method that changes things, is refused like for any other page. */
+  #mayScrape(incoming: IncomingMessage): boolean {
+    if (this.#metrics === null || !this.#ownName(incoming)) return false;
+    if (incoming.method !== "GET" && incoming.method !== "HEAD") return false;
+    if (this.metricsAccess === "open" || this.#known(incoming)) return true;
+    return hasToken(incoming, [this.#token, this.#metricsToken], digest);
   }
 
   #page(incoming: IncomingMessage, path: string): Page {
@@ -131,6 +165,7 @@ class ConsolePages {
       return known
         ? { status: 200, type: html, body: statusPage }
         : { status: 401, type: html, body: loginPage(false) };
+    if (!known && path === "/metrics" && this.#metrics !== null) return tokenNeeded;
     if (!known) return { status: 401, type: "text/plain", body: "Log in first.\n" };
     if (path === "/console.js") return { status: 200, type: "text/javascript", body: statusScript };
     if (path === "/status.json") {
@@ -191,6 +226,6 @@ class ConsolePages {
 }
 
 function send(outgoing: ServerResponse, page: Page): void {
-  outgoing.writeHead(page.status, { "content-type": page.type });
+  outgoing.writeHead(page.status, { "content-type": page.type, ...page.fields });
   outgoing.end(page.body);
 }

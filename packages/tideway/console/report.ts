@@ -1,16 +1,48 @@
-/** What a running Tideway says of itself: the shape behind `tideway status`, the console and their `--json`. */
+/** What a running Tideway says of itself: the shape behind `tideway status`, the console, `/metrics` and their `--json`. */
+
+/** Counts since the start; whole numbers that only grow. */
+export interface CountersReport {
+  /** Of a service: requests that came. Of an instance: those that it was given, retries included. */
+  readonly requests: number;
+  /** Requests that were sent once more. Of an instance: those that it was given after another try. */
+  readonly retries: number;
+  /** No answer, or one whose status counts as none. */
+  readonly failures: number;
+  readonly ejections: number;
+}
+
+export interface ServiceCountersReport extends CountersReport {
+  /** Requests that had to wait for an instance or a connection; of those, who waited in vain. */
+  readonly queued: number;
+  readonly queueTimeouts: number;
+  /** Refused because too many waited already. */
+  readonly queueRefusals: number;
+  /** Refused because every instance was down. */
+  readonly unavailable: number;
+  /** Times that the circuit breaker opened, and requests that it refused. */
+  readonly breakerOpenings: number;
+  readonly breakerRefusals: number;
+}
 
 export interface InstanceReport {
   readonly id: string;
   /** Health as the balancer sees it: checking, up, down, draining; without a process: failed, starting, stopped. */
   readonly state: string;
+  /** What brought it into this state; empty when nothing is known. */
+  readonly why?: string;
   /** Milliseconds in this state; -1 without a process. */
   readonly forMs: number;
   /** Requests under way. */
   readonly active: number;
   readonly connections: number;
+  /** Of the connections, those that wait for a request. */
+  readonly idle?: number;
   /** Decaying average of the time to a response's head; -1 before the first. */
   readonly latencyMs: number;
+  /** Share of the traffic relative to the others, and what it is while the instance starts slowly. */
+  readonly weight?: number;
+  readonly weightNow?: number;
+  readonly counters?: CountersReport;
   /** Of the process, when Tideway runs it. */
   readonly pid?: number;
   readonly restarts?: number;
@@ -21,7 +53,42 @@ export interface ServiceReport {
   readonly kind: string;
   /** Requests that wait for an instance. */
   readonly waiting: number;
+  /** closed, open, half-open; of services that have instances. */
+  readonly breaker?: string;
+  readonly counters?: ServiceCountersReport;
   readonly instances: readonly InstanceReport[];
+}
+
+export interface ListenerReport {
+  readonly address: string;
+  /** Open now, without upgraded ones; and those. */
+  readonly connections: number;
+  readonly upgraded?: number;
+  /** Since the start. */
+  readonly accepted: number;
+  readonly requests: number;
+  /** Requests whose bytes broke a rule or a limit. */
+  readonly refused: number;
+  /** Connections that were turned away or closed because there were too many. */
+  readonly shed: number;
+  /** All bytes of connections that have closed. */
+  readonly bytesIn?: number;
+  readonly bytesOut?: number;
+}
+
+/** A TCP or UDP service's listener. */
+export interface StreamReport {
+  readonly address: string;
+  readonly protocol: "tcp" | "udp";
+  readonly service: string;
+  /** Open now: connections, or sessions by address. */
+  readonly connections: number;
+  /** Since the start. */
+  readonly accepted: number;
+  /** Turned away because there were too many, or because no instance was to be had. */
+  readonly refused: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 }
 
 export interface RealtimeReport {
@@ -40,7 +107,8 @@ export interface StatusReport {
   readonly pid: number;
   /** Milliseconds since the start. */
   readonly uptimeMs: number;
-  readonly listeners: readonly { readonly address: string; readonly connections: number; readonly requests: number }[];
+  readonly listeners: readonly ListenerReport[];
+  readonly streams?: readonly StreamReport[];
   readonly sites: readonly { readonly site: string; readonly path: string; readonly service: string }[];
   readonly services: readonly ServiceReport[];
   readonly realtime: readonly RealtimeReport[];

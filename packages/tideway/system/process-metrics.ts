@@ -3,7 +3,7 @@
  * each time and keeps nothing but the event loop's delays since the last scrape.
  */
 import { readdir, readFile } from "node:fs/promises";
-import { type IntervalHistogram, monitorEventLoopDelay, performance } from "node:perf_hooks";
+import { type ELDHistogram, monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { getHeapSpaceStatistics } from "node:v8";
 import { counter, gauge, type Samples } from "@tideway/engine/metrics";
 
@@ -14,7 +14,11 @@ const descriptors = gauge("process_open_file_descriptor_count", "File descriptor
 const descriptorLimit = gauge("tideway_process_file_descriptor_limit", "File descriptors that the process may use");
 const heapUsed = gauge("v8js_memory_heap_used_bytes", "Memory of V8's heap in use", "bytes");
 const heapLimit = gauge("v8js_memory_heap_limit_bytes", "Memory of V8's heap that is reserved", "bytes");
-const external = gauge("tideway_process_external_memory_bytes", "Memory outside of V8's heap that its objects hold", "bytes");
+const external = gauge(
+  "tideway_process_external_memory_bytes",
+  "Memory outside of V8's heap that its objects hold",
+  "bytes",
+);
 const loopTime = counter("nodejs_eventloop_time_seconds_total", "Time of the event loop by state", "seconds");
 
 const delayHelp = "Time for which one turn of the event loop held up the others, since the last scrape";
@@ -29,7 +33,7 @@ const delays = {
 } as const;
 
 export class ProcessMetrics {
-  readonly #delay: IntervalHistogram;
+  readonly #delay: ELDHistogram;
 
   constructor() {
     // Measured turn by turn, so that an idle process is not woken for it; older Node ignores this and measures with a timer.

@@ -264,8 +264,7 @@ export class System {
       uptimeMs: Math.round(systemClock.now() - this.#startedAt),
       listeners: this.#listeners.map(({ listener, host, port }) => ({
         address: `${host}:${port}`,
-        connections: listener.counters.connections,
-        requests: listener.counters.requests,
+        ...listener.counters,
       })),
       sites: Object.entries(sites).flatMap(([site, paths]) =>
         Object.entries(paths).map(([path, to]) => ({ site, path, service: typeof to === "string" ? to : to.to })),
