@@ -272,8 +272,7 @@ test("each request leaves one record, each connection one line", async (context)
     fault: "",
     reason: "",
     upgraded: false,
-    userAgent: "",
-    referer: "",
+    head: record.head,
   });
   const line = rig.log.find((entry) => entry.message === "connection closed")!;
   assert.equal(line.fields["requests"], 1);

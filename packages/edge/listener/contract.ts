@@ -1,7 +1,7 @@
 /**
  * What a listener is given and what it tells: shapes and defaults, no code that runs.
  */
-import type { AddressRanges, Clock, GuardedExchange, Logger, Random } from "@tideway/base";
+import type { AddressRanges, Clock, GuardedExchange, Logger, Random, RequestHead } from "@tideway/base";
 import type { HeadLimits } from "@tideway/wire/http1";
 
 /** The slice of `limits` (base) that bounds clients' connections, and what base has no default for. */
@@ -54,9 +54,8 @@ export interface RequestRecord {
   readonly reason: string;
   /** The connection was handed over: its line ends here, its bytes flow on. */
   readonly upgraded: boolean;
-  /** As sent, latin1; empty when absent, or unless `recordsAgents`. */
-  readonly userAgent: string;
-  readonly referer: string;
+  /** What was asked, whole: for logs that show more of it. Null when it was refused. */
+  readonly head: RequestHead | null;
 }
 
 /** An upgraded connection has closed; `record` was its request's. */
@@ -88,8 +87,6 @@ export interface ListenerOptions {
   onRecord?(record: RequestRecord): void;
   /** Called once per upgraded request, when its connection has closed. Only with `onRecord`. */
   onUpgradeEnd?(end: UpgradeEnd): void;
-  /** Records hold `user-agent` and `referer`, as the Combined format has them; false unless given. */
-  readonly recordsAgents?: boolean;
   /** How a person moves this listener to another port: ends the error for a port that is taken. */
   readonly hint?: string;
 }

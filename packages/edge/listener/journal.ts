@@ -2,7 +2,6 @@
  * What one connection leaves in the logs: a record per request, a line per refusal, a line at its end.
  */
 import type { Socket } from "node:net";
-import { field } from "@tideway/wire/fields";
 import type { HttpFault } from "@tideway/wire/http1";
 import type { RequestRecord } from "./contract.ts";
 import type { HttpExchange } from "./exchange.ts";
@@ -37,12 +36,11 @@ export class Journal {
    * wants records.
    */
   record(exchange: HttpExchange | null, id: string, status: number, fault = ""): RequestRecord | null {
-    const { onRecord, clock, recordsAgents } = this.#shared;
+    const { onRecord, clock } = this.#shared;
     if (onRecord === undefined) return null;
     const durationMs = exchange === null ? 0 : clock.now() - exchange.startedAt;
     const { bytesDecoded } = this.#intake;
     const bytesWritten = this.#output.bytes;
-    const fields = exchange !== null && recordsAgents ? exchange.head.fields : [];
     const record: RequestRecord = {
       id,
       at: clock.wall() - durationMs,
@@ -66,8 +64,7 @@ export class Journal {
       fault,
       reason: exchange?.reason ?? "",
       upgraded: status === 101,
-      userAgent: field(fields, "user-agent") ?? "",
-      referer: field(fields, "referer") ?? "",
+      head: exchange?.head ?? null,
     };
     this.#toldIn = bytesDecoded;
     this.#toldOut = bytesWritten;

@@ -66,16 +66,15 @@ test("a target says in a word why it answers with an error of its own", async (c
   assert.deepEqual([rig.records[0]!.reason, rig.records[0]!.fault], ["UPSTREAM_REFUSED", ""]);
 });
 
-test("user agent and referer are told only when asked for", async (context) => {
-  const rig = await startRig(context, (exchange) => answer(exchange, "pong"), {}, { recordsAgents: true });
+test("a record has the head that it is of, and none when that was refused", async (context) => {
+  const rig = await startRig(context, (exchange) => answer(exchange, "pong"));
   const client = await rig.client();
-  client.say(get("/", "User-Agent: curl/8\r\nReferer: http://b.test/\r\n") + get());
-  await client.hears(/pong[\s\S]*pong/);
-  const told = rig.records.map(({ userAgent, referer }) => [userAgent, referer]);
-  assert.deepEqual(told, [
-    ["curl/8", "http://b.test/"],
-    ["", ""],
-  ]);
+  client.say(`${get("/?q=1", "User-Agent: curl/8\r\n")}GET\r\n\r\n`);
+  await client.untilEnd();
+  const [answered, refused] = rig.records;
+  assert.equal(answered!.head!.query, "?q=1");
+  assert.deepEqual(answered!.head!.fields.slice(-2), ["user-agent", "curl/8"]);
+  assert.equal(refused!.head, null);
 });
 
 test("an upgrade is recorded when it is handed over, and its bytes when it has closed", async (context) => {

@@ -25,7 +25,6 @@ export class Shared {
 
   readonly onRecord: ((record: RequestRecord) => void) | undefined;
   readonly onUpgradeEnd: ((end: UpgradeEnd) => void) | undefined;
-  readonly recordsAgents: boolean;
   readonly #idPrefix: string;
   #idCount = 0;
   #dateSecond = -1;
@@ -40,7 +39,6 @@ export class Shared {
     this.onExchange = (exchange) => options.onExchange(exchange);
     this.onRecord = options.onRecord === undefined ? undefined : (record) => options.onRecord?.(record);
     this.onUpgradeEnd = options.onUpgradeEnd === undefined ? undefined : (end) => options.onUpgradeEnd?.(end);
-    this.recordsAgents = options.recordsAgents === true;
     this.#idPrefix = `${options.random.id(6)}-`;
   }
 

@@ -32,17 +32,17 @@ export function remoteUser(authorization: string | undefined): string | undefine
 
 /** Makes the function that makes the lines. */
 export function combinedLines(options: Omit<AccessLogOptions, "write" | "format">): (record: AccessRecord) => string {
-  const stamp = new LocalStamp(options.clock);
+  const stamp = new LocalStamp();
   const queries = options.queries === true;
   const shown: Shown = { agent: undefined, referer: undefined, authorization: undefined };
   return (record) => {
-    const { method, version = 11, head = null } = record;
+    const { method, version, head } = record;
     showFields(head, queries, shown);
     const target = escaped(queries && head !== null ? record.path + head.query : record.path);
     const asked = method === "" ? "-" : `${escaped(method)} ${target} HTTP/${versionText(version)}`;
     const status = record.status < 100 ? String(record.status).padStart(3, "0") : record.status;
     const user = orDash(remoteUser(shown.authorization));
-    const who = `${escaped(record.address)} - ${user} [${stamp.now()}]`;
+    const who = `${escaped(record.address)} - ${user} [${stamp.of(record.at + record.durationMs)}]`;
     return `${who} "${asked}" ${status} ${record.bytesOut} "${orDash(shown.referer)}" "${orDash(shown.agent)}"\n`;
   };
 }

@@ -7,33 +7,37 @@ import type { Clock, FieldList } from "@tideway/base";
 /** A request that was answered, refused or broken off. */
 export interface AccessRecord {
   readonly id: string;
-  /** The client's, as far as it is believed. */
+  /** When its head was read: milliseconds since the Unix epoch. Its line says when it ended. */
+  readonly at: number;
+  readonly durationMs: number;
+  /** From the request's head to the answer's; -1 when no answer was begun. */
+  readonly headMs: number;
+  /** The client's, as far as it is believed; and the other end of the socket. */
   readonly address: string;
+  readonly peer: string;
   /** Empty, as host and path, when the head was refused. */
   readonly method: string;
   readonly host: string;
   readonly path: string;
   /** 10 for HTTP/1.0, 11 for HTTP/1.1, 20 for HTTP/2; 0 when the head was refused. */
-  readonly version?: number;
+  readonly version: number;
   /** What was answered; 499 when the client went first, 0 when the connection was broken before an answer began. */
   readonly status: number;
   /** Bytes of bodies, without framing. */
   readonly bytesIn: number;
   readonly bytesOut: number;
-  readonly durationMs: number;
-  /** From the request's head to the answer's; -1 when there was none. */
-  readonly headMs?: number;
-  /** Empty when none was reached. */
+  /** The route's site and path as configured; empty, as service and instance, when none was reached. */
+  readonly route: string;
   readonly service: string;
   readonly instance: string;
-  /** The route's site and path as configured; empty when there is none. */
-  readonly route?: string;
+  /** The W3C trace id; empty when there is none. */
+  readonly trace: string;
   /** The code of the rule that the client's bytes broke; empty otherwise. */
   readonly fault: string;
   /** Why a target answered with an error of its own, in a word; empty otherwise. */
-  readonly reason?: string;
+  readonly reason: string;
   /** For what a format shows besides: the query, when it is to be shown, and who asks. Null when the head was refused. */
-  readonly head?: { readonly query: string; readonly fields: FieldList } | null;
+  readonly head: { readonly query: string; readonly fields: FieldList } | null;
 }
 
 export const accessLogFormats = ["json", "combined"] as const;
@@ -43,7 +47,6 @@ export interface AccessLogOptions {
   readonly format: AccessLogFormat;
   /** Show queries, in the request's line and in the referer: they hold tokens and names. Left out unless asked for. */
   readonly queries?: boolean;
-  readonly clock: Clock;
   /** The section of the specification that a code stands for, shown beside it; empty when there is none. */
   readonly sectionOf?: (fault: string) => string;
   /** Takes a whole line with its end. */

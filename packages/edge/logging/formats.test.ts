@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { FakeClock } from "@tideway/base/testing";
 import fc from "fast-check";
 import { remoteUser } from "./combined.ts";
 import { type AccessLogFormat, type AccessRecord, createAccessLog } from "./index.ts";
 
+const ended = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+
 const plain: AccessRecord = {
   id: "a-1",
+  at: ended - 1.26,
+  peer: "192.0.2.7",
+  trace: "",
+  reason: "",
   address: "192.0.2.7",
   method: "GET",
   host: "www.abc.test",
@@ -40,6 +45,14 @@ const refused: AccessRecord = {
   service: "",
   instance: "",
   fault: "BARE_LF",
+  at: ended,
+  headMs: -1,
+  peer: "192.0.2.7",
+  version: 0,
+  route: "",
+  trace: "",
+  reason: "",
+  head: null,
 };
 
 const withFields = (...fields: string[]): AccessRecord => ({ ...plain, head: { query: "", fields } });
@@ -49,7 +62,6 @@ function lineOf(record: AccessRecord, format: AccessLogFormat, queries = false):
   const log = createAccessLog({
     format,
     queries,
-    clock: new FakeClock(Date.UTC(2026, 0, 2, 3, 4, 5, 678)),
     sectionOf: (fault) => (fault === "BARE_LF" ? "RFC 9112 §2.2" : ""),
     write: (written) => {
       line += written;
@@ -112,7 +124,10 @@ suite("JSON", () => {
     const bytes = fc.uint8Array().map((each) => Buffer.from(each).toString("latin1"));
     const record = fc.record({
       id: any,
+      at: fc.double({ min: 0, max: 2e12, noNaN: true }),
       address: any,
+      peer: any,
+      trace: any,
       method: any,
       host: any,
       path: any,
@@ -136,9 +151,11 @@ suite("JSON", () => {
         const read = JSON.parse(line) as Record<string, unknown>;
         for (const key of ["id", "address", "method", "host", "path", "status"] as const)
           assert.equal(read[key], given[key]);
-        for (const key of ["service", "instance", "route", "reason"] as const)
+        for (const key of ["service", "instance", "route", "reason", "trace"] as const)
           assert.equal(read[key] ?? "", given[key]);
         assert.equal(read["rule"] ?? "", given.fault);
+        assert.equal(read["peer"] ?? given.address, given.peer);
+        assert.ok(Math.abs(Date.parse(read["time"] as string) - given.at - given.durationMs) <= 1);
         assert.ok(Math.abs((read["ms"] as number) - given.durationMs) <= 0.0501);
       }),
     );

@@ -33,23 +33,25 @@ function tenths(ms: number): string {
 
 /** Makes the function that makes the lines. */
 export function jsonLines(options: Omit<AccessLogOptions, "write" | "format">): (record: AccessRecord) => string {
-  const stamp = new IsoStamp(options.clock);
+  const stamp = new IsoStamp();
   const queries = options.queries === true;
   const shown: Shown = { agent: undefined, referer: undefined, authorization: undefined };
   const afterTime = `","pid":${process.pid},"name":"tideway","id":`;
   return (record) => {
-    const { version = 0, route = "", headMs = -1, reason = "", head = null } = record;
+    const { version, durationMs, headMs, route, head } = record;
     showFields(head, queries, shown);
-    let line = `{"level":"info","time":"${stamp.now()}${afterTime}${quoted(record.id)},"address":${quoted(record.address)}`;
+    let line = `{"level":"info","time":"${stamp.of(record.at + durationMs)}${afterTime}${quoted(record.id)},"address":${quoted(record.address)}`;
+    if (record.peer !== record.address) line += `,"peer":${quoted(record.peer)}`;
     line += `,"method":${quoted(record.method)},"host":${quoted(record.host)},"path":${quoted(record.path)}`;
     if (queries && head !== null && head.query !== "") line += `,"query":${quoted(head.query)}`;
     if (version !== 0) line += version === 11 ? ',"version":"1.1"' : `,"version":"${versionText(version)}"`;
-    line += `,"status":${record.status},"in":${record.bytesIn},"out":${record.bytesOut},"ms":${tenths(record.durationMs)}`;
+    line += `,"status":${record.status},"in":${record.bytesIn},"out":${record.bytesOut},"ms":${tenths(durationMs)}`;
     if (headMs >= 0) line += `,"headMs":${tenths(headMs)}`;
     if (route !== "") line += `,"route":${quoted(route)}`;
     if (record.service !== "") line += `,"service":${quoted(record.service)}`;
     if (record.instance !== "") line += `,"instance":${quoted(record.instance)}`;
-    if (reason !== "") line += `,"reason":${quoted(reason)}`;
+    if (record.trace !== "") line += `,"trace":${quoted(record.trace)}`;
+    if (record.reason !== "") line += `,"reason":${quoted(record.reason)}`;
     if (shown.referer !== undefined) line += `,"referer":${quotedBytes(shown.referer)}`;
     if (shown.agent !== undefined) line += `,"agent":${quotedBytes(shown.agent)}`;
     if (record.fault === "") return `${line},"msg":"request"}\n`;

@@ -8,7 +8,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { limits, type RequestHead } from "@tideway/base";
-import { FakeClock } from "@tideway/base/testing";
 import { findProgram, requires } from "@tideway/scripts/requires";
 import { RequestDecoder } from "@tideway/wire/http1";
 import { combinedLines } from "./combined.ts";
@@ -115,8 +114,7 @@ test("each line is nginx's own, byte for byte but for the second it was written 
       () => false,
     );
   }
-  const clock = new FakeClock(Date.now());
-  const lineOf = combinedLines({ clock, queries: true });
+  const lineOf = combinedLines({ queries: true });
   const ours: string[] = [];
   for (const [line, ...fields] of requests) {
     const rest = [...fields, "Host: www.abc.test", "Connection: close", "", line.startsWith("POST") ? "abc" : ""];
@@ -128,6 +126,12 @@ test("each line is nginx's own, byte for byte but for the second it was written 
         ...head,
         head,
         id: "",
+        at: Date.now(),
+        headMs: 0,
+        peer: "127.0.0.1",
+        route: "",
+        trace: "",
+        reason: "",
         address: "127.0.0.1",
         status: Number(answer.slice(9, 12)),
         bytesIn: 0,

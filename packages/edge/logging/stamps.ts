@@ -1,5 +1,4 @@
 /** Times as logs write them, each second's text made once: a busy server writes ten thousand lines in it. */
-import type { Clock } from "@tideway/base";
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const two = (value: number): string => String(value).padStart(2, "0");
@@ -7,16 +6,12 @@ const thousandths = Array.from({ length: 1_000 }, (_, at) => `${String(at).padSt
 
 /** `2026-01-01T00:00:00.000Z` (RFC 3339). */
 export class IsoStamp {
-  readonly #clock: Clock;
   #second = Number.NaN;
   #text = "";
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  now(): string {
-    const wall = Math.floor(this.#clock.wall());
+  /** `ms` since the Unix epoch; the text of the last second asked for is kept. */
+  of(ms: number): string {
+    const wall = Math.floor(ms);
     const second = Math.floor(wall / 1_000);
     if (second !== this.#second) {
       this.#second = second;
@@ -28,16 +23,11 @@ export class IsoStamp {
 
 /** `01/Jan/2026:00:00:00 +0000`, in the machine's own zone, as nginx and Apache write it. */
 export class LocalStamp {
-  readonly #clock: Clock;
   #second = Number.NaN;
   #text = "";
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  now(): string {
-    const second = Math.floor(this.#clock.wall() / 1_000);
+  of(ms: number): string {
+    const second = Math.floor(ms / 1_000);
     if (second !== this.#second) {
       this.#second = second;
       this.#text = localText(new Date(second * 1_000));

@@ -27,6 +27,14 @@ const record: AccessRecord = {
   service: "api",
   instance: "",
   fault: "",
+  at: 0,
+  headMs: 1,
+  peer: "192.0.2.7",
+  version: 11,
+  route: "www.abc.test/db",
+  trace: "",
+  reason: "",
+  head: null,
 };
 
 function logFor(t: TestContext, readable = false) {

@@ -91,7 +91,7 @@ export class AccessLog {
       file === null
         ? (log.line ?? ((line: string) => process.stderr.write(line)))
         : file.writer.write.bind(file.writer);
-    return { write: createAccessLog({ format, queries, clock: this.#clock, sectionOf, write }), file };
+    return { write: createAccessLog({ format, queries, sectionOf, write }), file };
   }
 
   #openFile(path: string): NonNullable<Running["file"]> {

@@ -37,8 +37,8 @@ export interface MetricsOptions {
 /** The slice of a listener's record that is counted. */
 export type CountedRecord = Pick<
   RequestRecord,
-  "method" | "status" | "durationMs" | "bytesIn" | "bytesOut" | "service" | "instance" | "fault"
-> & { readonly route?: string; readonly headMs?: number };
+  "method" | "route" | "status" | "durationMs" | "headMs" | "bytesIn" | "bytesOut" | "service" | "instance" | "fault"
+>;
 
 export class Metrics {
   readonly #requests = new RequestMetrics();
@@ -58,11 +58,11 @@ export class Metrics {
 
   /** Called with every record of a listener. */
   readonly record = (record: CountedRecord): void => {
-    const { method, status, service, headMs = -1 } = record;
+    const { method, status, service, headMs } = record;
     if (record.fault !== "") this.#requests.refused(record.fault);
     // A refused head was no request yet: nothing is known of it.
     if (method === "") return;
-    this.#requests.ended(record.route ?? "", method, status, record.durationMs, record.bytesIn, record.bytesOut);
+    this.#requests.ended(record.route, method, status, record.durationMs, record.bytesIn, record.bytesOut);
     if (headMs < 0 || record.instance === "") return;
     const head = this.#heads.get(service);
     if (head === undefined) this.#firstOf(service).observe(headMs);

@@ -3,7 +3,7 @@
  * ended in the opposite one. Owns the wiring and nothing else: what a part does is its own room's.
  */
 import { mkdirSync } from "node:fs";
-import { type Exchange, limits, OperatorError, type Target } from "@tideway/base";
+import { type GuardedExchange, limits, OperatorError, type Target } from "@tideway/base";
 import { systemClock, systemRandom } from "@tideway/edge/clock";
 import { createListener, type Listener } from "@tideway/edge/listener";
 import { createNameServer, type NameServer } from "@tideway/edge/nameserver";
@@ -22,6 +22,7 @@ import { AccessLog } from "./access-log.ts";
 import { answerMiss } from "./answers.ts";
 import { Applications } from "./applications.ts";
 import type { Log } from "./logs.ts";
+import { Metrics } from "./metrics.ts";
 import { RealtimeService } from "./realtime.ts";
 import { FixedTargets } from "./targets.ts";
 
@@ -45,9 +46,10 @@ export class System {
   readonly #plan: Plan;
   readonly #log: Log;
   readonly #access: AccessLog;
+  readonly #metrics: Metrics;
   readonly #onFatal: (error: Error) => void;
   readonly #startedAt = systemClock.now();
-  readonly #targets = new Map<RouteMatch, Target>();
+  readonly #targets = new Map<RouteMatch, { readonly target: Target; readonly route: string }>();
   readonly #realtime = new Map<string, RealtimeService>();
   readonly #listeners: OpenListener[] = [];
   #applications: Applications | null = null;
@@ -66,6 +68,7 @@ export class System {
     this.#plan = plan;
     this.#log = log;
     this.#access = new AccessLog(log, systemClock);
+    this.#metrics = new Metrics({ status: () => this.#report(), accessLog: () => this.#access.counters });
     this.#onFatal = onFatal;
   }
 
@@ -129,6 +132,7 @@ export class System {
     await this.#starting?.catch(() => {});
     await this.#endStarted(graceMs);
     await this.#endListeners(graceMs);
+    this.#metrics.close();
     await this.#access.close();
     this.#release();
     this.#log.info({}, "stopped");
@@ -175,7 +179,7 @@ export class System {
         this.#realtime.get(match.service)?.target ??
         applications.target(match.service, match.strip) ??
         fixed.target(match.service, service, match.strip);
-      this.#targets.set(match, target);
+      this.#targets.set(match, { target, route: match.site + match.path });
     }
   }
 
@@ -197,7 +201,13 @@ export class System {
   async #startConsole(): Promise<void> {
     const { console: wanted, dataDirectory } = this.#plan;
     if (wanted === false) return;
-    const running = await startConsole({ ...wanted, dataDirectory, clock: systemClock, status: () => this.#report() });
+    const running = await startConsole({
+      ...wanted,
+      dataDirectory,
+      clock: systemClock,
+      status: () => this.#report(),
+      metrics: { scrape: this.#metrics.scrape },
+    });
     this.#console = running;
     this.#endings.push(() => running.close());
   }
@@ -221,8 +231,14 @@ export class System {
       random: systemRandom,
       logger: this.#log,
       limits,
-      onExchange: (exchange) => this.#dispatch(exchange),
-      ...(this.#plan.log.requests ? { onRecord: this.#access.record } : {}),
+      onExchange: (exchange) => {
+        this.#metrics.began(exchange.head.method);
+        this.#dispatch(exchange);
+      },
+      onRecord: (record) => {
+        this.#metrics.record(record);
+        this.#access.record(record);
+      },
       hint: `Change listen[${index}].port in the configuration${index === 0 ? ", or set PORT in the environment" : ""}.`,
     });
     const bound = await listener.listen();
@@ -236,11 +252,14 @@ export class System {
     await Promise.all(closing);
   }
 
-  #dispatch(exchange: Exchange): void {
+  #dispatch(exchange: GuardedExchange): void {
     const { head, client } = exchange;
     const match = this.#plan.routes.route(head, client.localPort);
-    if (match !== null) this.#targets.get(match)!.handle(exchange);
-    else answerMiss(exchange, this.#plan.routes.miss(head, client.localPort));
+    if (match !== null) {
+      const { target, route } = this.#targets.get(match)!;
+      exchange.route = route;
+      target.handle(exchange);
+    } else answerMiss(exchange, this.#plan.routes.miss(head, client.localPort));
   }
 
   #addresses(): SystemAddresses {
