@@ -19,6 +19,9 @@ export const siblings: Readonly<Record<string, readonly string[]>> = {
   // Socket.IO packets travel as Engine.IO messages; both codecs stay separate, transports join them.
   // A request goes to a service, and an upgraded connection becomes a tunnel.
   "edge/proxy": ["edge/upstream", "edge/tunnel"],
+  // How a socket is read is the same towards clients and upstreams.
+  "edge/listener": ["edge/sockets"],
+  "edge/upstream": ["edge/sockets"],
   // The top of the system, in order: the configuration, the console, the running system, the commands, the program.
   "tideway/console": ["tideway/config"],
   "tideway/system": ["tideway/config", "tideway/console"],

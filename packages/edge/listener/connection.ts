@@ -9,6 +9,7 @@
 import type { Socket } from "node:net";
 import { type ByteStream, ExchangeEnd, type FieldList, type RequestHead } from "@tideway/base";
 import { type HttpFault, Phase, RequestDecoder, type RequestMeta, type RequestSink } from "@tideway/wire/http1";
+import { ReadBuffer } from "../sockets/index.ts";
 import { clientOf, Peer } from "./client.ts";
 import { DRAIN_BYTES_MAX, LINGER_BYTES_MAX, LINGER_MS, LINGER_STOPPING_MS } from "./contract.ts";
 import { Answer, HttpExchange, type Line } from "./exchange.ts";
@@ -17,7 +18,7 @@ import { Journal } from "./journal.ts";
 import { Output } from "./output.ts";
 import { refusal } from "./refusal.ts";
 import type { Shared } from "./shared.ts";
-import { untouched } from "./stream.ts";
+import { readAccepted, untouched } from "./stream.ts";
 import { Verdict, Watch } from "./watch.ts";
 
 const State = {
@@ -29,13 +30,13 @@ const State = {
   draining: "draining",
   /** Our side is closed; what the client still sends is thrown away for a while. */
   lingering: "lingering",
-  /** Closed, or handed over. */
   over: "over",
 } as const;
 type State = (typeof State)[keyof typeof State];
 
 export class Connection implements RequestSink, Line {
   readonly #socket: Socket;
+  readonly #reads = new ReadBuffer();
   readonly server: Shared;
   readonly #peer: Peer;
   readonly #intake: Intake;
@@ -52,16 +53,16 @@ export class Connection implements RequestSink, Line {
   /** Bytes that were thrown away in the present state. */
   #dropped = 0;
 
-  constructor(socket: Socket, shared: Shared) {
+  constructor(accepted: Socket, shared: Shared) {
+    const socket = readAccepted(accepted, this.#reads, (view) => this.#onRead(view));
     this.#socket = socket;
     this.server = shared;
     this.#watch = new Watch(shared.limits, shared.clock.now());
     this.output = new Output(socket, shared.flushLater);
     this.#peer = new Peer(clientOf(socket), shared.trusts);
     const { address } = this.#peer.info;
-    this.#intake = new Intake(socket, new RequestDecoder(shared.limits, this));
+    this.#intake = new Intake(socket, this.#reads, new RequestDecoder(shared.limits, this));
     this.#journal = new Journal(shared, address, address, this.#intake, this.output);
-    socket.on("data", this.#onData);
     socket.on("drain", this.#onDrain);
     socket.on("end", this.#onEnd);
     socket.on("error", this.#onError);
@@ -74,15 +75,18 @@ export class Connection implements RequestSink, Line {
     return idle ? this.#watch.since : -1;
   }
 
-  readonly #onData = (chunk: Buffer): void => {
-    if (this.#state === State.lingering) {
-      this.#dropped += chunk.length;
+  /** `view` is overwritten by the next read. */
+  #onRead(view: Buffer): void {
+    if (this.#state === State.over) this.#socket.emit("data", this.#reads.give(view));
+    else if (this.#state === State.lingering) {
+      this.#dropped += view.length;
       if (this.#dropped > LINGER_BYTES_MAX) this.#socket.destroy();
-      return;
+    } else {
+      this.#intake.feed(view);
+      this.#pump();
+      this.#intake.settle();
     }
-    this.#intake.feed(chunk);
-    this.#pump();
-  };
+  }
 
   readonly #onDrain = (): void => {
     const exchange = this.#exchange;
@@ -191,7 +195,7 @@ export class Connection implements RequestSink, Line {
       if (this.#dropped > DRAIN_BYTES_MAX) exchange.closing = true;
       return;
     }
-    exchange.deliver(chunk);
+    exchange.deliver(this.#intake.keep(chunk));
     this.#haltUnlessReading();
   }
 
@@ -258,7 +262,7 @@ export class Connection implements RequestSink, Line {
     exchange.detach();
     this.#exchange = null;
     const socket = this.#socket;
-    socket.off("data", this.#onData).off("drain", this.#onDrain).off("end", this.#onEnd);
+    socket.off("drain", this.#onDrain).off("end", this.#onEnd);
     socket.off("error", this.#onError).off("close", this.#onClose);
     this.#journal.handedOver(exchange, socket);
     this.#leave("connection handed over");

@@ -1,14 +1,14 @@
 /**
  * The reading side of one connection: the one span that was read and not decoded yet, and whether the socket is read at
  * all. While a span waits the socket is paused, so what a client sends ahead is bounded by one read.
+ *
+ * Invariant: between two reads `#span` is memory of its own, never a view of what the next read overwrites.
  */
 import type { Socket } from "node:net";
 import type { Phase, RequestDecoder } from "@tideway/wire/http1";
+import type { ReadBuffer } from "../sockets/index.ts";
 
 const nothing = Buffer.alloc(0);
-const none: ArrayBuffer[] = [];
-/** Memory of smaller spans is left to the collector. */
-const SPENT_BYTES_MIN = 16 * 1024;
 
 /** Whom the decoder tells of body bytes. */
 interface Receiver {
@@ -18,6 +18,7 @@ interface Receiver {
 
 export class Intake {
   readonly #socket: Socket;
+  readonly #reads: ReadBuffer;
   readonly #decoder: RequestDecoder;
   #span: Buffer = nothing;
   #offset = 0;
@@ -25,16 +26,18 @@ export class Intake {
   #fed = 0;
   /** Bytes that were decoded when decoding stopped for good; -1 before. */
   #decodedLast = -1;
+  /** `#span` is a view of the read that is being looked at. */
+  #fresh = false;
   #decoding = false;
   /** The decoder stopped in the middle of an exchange and must be called again, even without new bytes. */
   #halted = false;
   #paused = false;
-  /** Memory of decoded spans that their receiver may still hold. Bounded by back-pressure. */
-  #spent: ArrayBuffer[] = none;
-  #spentBy: Receiver | null = null;
+  /** Who may still hold what was kept of the reads so far. */
+  #receiver: Receiver | null = null;
 
-  constructor(socket: Socket, decoder: RequestDecoder) {
+  constructor(socket: Socket, reads: ReadBuffer, decoder: RequestDecoder) {
     this.#socket = socket;
+    this.#reads = reads;
     this.#decoder = decoder;
   }
 
@@ -60,10 +63,26 @@ export class Intake {
     return this.#fed - this.#span.length + (this.#decoding ? this.#decoder.position : this.#offset);
   }
 
-  feed(chunk: Buffer): void {
-    this.#fed += chunk.length;
-    this.#span = this.#span.length === 0 ? chunk : Buffer.concat([this.#span.subarray(this.#offset), chunk]);
+  /** Takes in a read, `view`; `settle` follows before the next one. */
+  feed(view: Buffer): void {
+    this.#fed += view.length;
+    this.#fresh = this.#span.length === 0;
+    this.#span = this.#fresh ? view : Buffer.concat([this.#span.subarray(this.#offset), view]);
     this.#offset = 0;
+  }
+
+  /** The next read may land where this one did: what is left of it is kept. */
+  settle(): void {
+    if (!this.#fresh) return;
+    this.#fresh = false;
+    if (this.#span.length === 0) return;
+    this.#span = this.#reads.keep(this.#span.subarray(this.#offset));
+    this.#offset = 0;
+  }
+
+  /** A piece of the span that is being decoded, as something that may be kept. */
+  keep(piece: Buffer): Buffer {
+    return this.#fresh ? this.#reads.keep(piece) : piece;
   }
 
   /** Stops decoding for now; `decode` goes on from here, even without new bytes. */
@@ -105,24 +124,15 @@ export class Intake {
   }
 
   /**
-   * Frees the memory of a body's large spans as soon as their receiver holds nothing of them: left to the collector, those
-   * of one fast upload pile up to V8's limit for external memory, some 64 MiB. What is left when the receiver changes is
-   * the collector's: the one before, who may hold it, is not asked any more.
+   * Reads land again where a body's large spans were as soon as their receiver holds nothing of them: left to the collector,
+   * those of one fast upload pile up to V8's limit for external memory, some 64 MiB. What is left when the receiver changes
+   * is the collector's: the one before, who may hold it, is not asked any more.
    */
   #spend(receiver: Receiver | null): void {
-    if (receiver !== this.#spentBy) {
-      this.#spentBy = receiver;
-      this.#spent = none;
-    }
-    if (receiver === null) return;
-    const { buffer, byteLength } = this.#span;
-    if (byteLength >= SPENT_BYTES_MIN && byteLength === buffer.byteLength && buffer instanceof ArrayBuffer) {
-      if (this.#spent === none) this.#spent = [];
-      this.#spent.push(buffer);
-    }
-    if (this.#spent.length === 0 || !receiver.bodyFlushed) return;
-    for (const memory of this.#spent) memory.transfer(0);
-    this.#spent = none;
+    if (receiver !== this.#receiver) {
+      this.#receiver = receiver;
+      this.#reads.forget();
+    } else if (receiver?.bodyFlushed === true) this.#reads.recycle();
   }
 
   /** Reads from the socket, or not: not while a span waits, nor when told to hold. True when reading starts again. */
@@ -138,8 +148,9 @@ export class Intake {
   /** What had arrived behind the request that is being told, or was told last. */
   takeRest(): Uint8Array {
     const rest = this.#span.subarray(this.#decoding ? this.#decoder.position : this.#offset);
+    const kept = this.#fresh && rest.length > 0 ? this.#reads.give(rest) : rest;
     this.stop();
-    return rest;
+    return kept;
   }
 
   #clear(): void {

@@ -5,13 +5,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { listenFault, type Timer } from "@tideway/base";
 import { Connection } from "./connection.ts";
-import {
-  type Listener,
-  type ListenerCounters,
-  type ListenerOptions,
-  SWEEP_MS,
-  WRITE_BUFFER_BYTES,
-} from "./contract.ts";
+import { type Listener, type ListenerCounters, type ListenerOptions, SWEEP_MS } from "./contract.ts";
 import { connectionsShare } from "./descriptors.ts";
 import { refusal } from "./refusal.ts";
 import { Shared } from "./shared.ts";
@@ -38,10 +32,11 @@ class HttpListener implements Listener {
     this.#server = createServer(
       {
         allowHalfOpen: true,
+        // Nothing is read before the connection says how.
+        pauseOnConnect: true,
         noDelay: true,
         keepAlive: true,
         keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
-        highWaterMark: WRITE_BUFFER_BYTES,
       },
       (socket) => this.#accept(socket),
     );

@@ -1,8 +1,20 @@
 /**
- * What an upgrade hands over: the socket itself, as if nobody had listened to it.
+ * A client's socket, before and after us: how it is read from its first byte on, and what an upgrade hands over, which is
+ * the socket itself as if nobody had listened to it.
  */
 import { Socket } from "node:net";
 import type { ByteStream } from "@tideway/base";
+import { onread, type ReadBuffer, readDirectly } from "../sockets/index.ts";
+import { WRITE_BUFFER_BYTES } from "./contract.ts";
+
+/** Reads from now on: `onRead` sees each read before the next one overwrites it, unless `reads` is asked to keep it. */
+export function readAccepted(accepted: Socket, reads: ReadBuffer, onRead: (view: Buffer) => void): Socket {
+  return readDirectly(accepted, {
+    allowHalfOpen: true,
+    writableHighWaterMark: WRITE_BUFFER_BYTES,
+    onread: onread(reads, (bytesRead) => onRead(reads.view(bytesRead))),
+  });
+}
 
 /** A line that is already lost, for an upgrade that came too late: it emits `close` and takes every call. */
 export function lostStream(): ByteStream {

@@ -17,10 +17,10 @@ import {
   type ResponseHead,
   type ResponseSink,
 } from "@tideway/wire/http1";
+import { onread, ReadBuffer } from "../sockets/index.ts";
 import { type UpstreamFault, UpstreamFaultCode, type UpstreamHandler, type UpstreamLimits } from "./contract.ts";
 import { isOwnFault } from "./faults.ts";
 import type { Instance } from "./instance.ts";
-import { ReadBuffer } from "./readbuffer.ts";
 
 const State = {
   /** Waits in its instance's stack. */
@@ -86,7 +86,7 @@ export class UpstreamConnection implements ResponseSink {
       port: instance.port,
       noDelay: true,
       allowHalfOpen: true,
-      onread: { buffer: () => this.#read.next(), callback: (bytesRead) => this.#onRead(bytesRead) },
+      onread: onread(this.#read, (bytesRead) => this.#onRead(bytesRead)),
     });
     this.#socket = socket;
     socket.on("connect", () => {
@@ -188,12 +188,11 @@ export class UpstreamConnection implements ResponseSink {
 
   /* ---------------------------------------------------------------- from the upstream */
 
-  #onRead(bytesRead: number): boolean {
+  #onRead(bytesRead: number): void {
     const chunk = this.#read.view(bytesRead);
     // With `onread` a socket emits no data; whoever took over an upgraded one expects the event.
     if (this.#state === State.upgraded) this.#socket.emit("data", this.#read.keep(chunk));
     else this.#onData(chunk);
-    return true;
   }
 
   #onData(chunk: Buffer): void {

@@ -52,7 +52,7 @@ describe("the read buffer", () => {
     for (const memory of again) assert.ok(held.some((span) => span.buffer === memory));
   });
 
-  it("after a response is over, what its client may still hold is not read into by the next", () => {
+  it("after a message is over, what its receiver may still hold is not read into by the next", () => {
     const reads = new ReadBuffer();
     read(reads, whole, 1);
     const spans = [read(reads, whole, 1), read(reads, whole, 2)];
@@ -75,5 +75,39 @@ describe("the read buffer", () => {
     assert.equal(reads.next(), shared);
     reads.recycle();
     assert.equal(reads.next(), shared);
+  });
+
+  it("a socket is told where to read when it opens, and when the place changes", () => {
+    const reads = new ReadBuffer();
+    const shared = reads.renew();
+    assert.ok(shared !== undefined);
+    assert.equal(reads.renew(), shared, "opened anew, as for another address of the same name");
+    reads.view(100);
+    assert.equal(reads.renew(), undefined);
+    reads.view(whole);
+    const own = reads.renew();
+    assert.ok(own !== undefined && own !== shared);
+    reads.view(whole);
+    assert.equal(reads.renew(), undefined, "nothing of it was kept");
+    reads.keep(reads.view(whole));
+    const another = reads.renew();
+    assert.ok(another !== undefined && another !== own);
+    reads.view(10);
+    assert.equal(reads.renew(), shared);
+  });
+
+  it("what was given away is never read into again, and no longer known", () => {
+    const reads = new ReadBuffer();
+    const given: Buffer[] = [];
+    for (let fill = 1; fill <= 6; fill++) {
+      reads.next().fill(fill, 0, whole);
+      given.push(reads.give(reads.view(whole)));
+      reads.recycle();
+    }
+    intact(given);
+    assert.notEqual(given[0], given[1]);
+    for (const span of given) (span.buffer as ArrayBuffer).transfer(0);
+    reads.next().fill(7, 0, whole);
+    assert.equal(reads.view(whole).length, whole, "what its owner freed is not read into");
   });
 });
