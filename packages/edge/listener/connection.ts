@@ -30,6 +30,7 @@ const State = {
   draining: "draining",
   /** Our side is closed; what the client still sends is thrown away for a while. */
   lingering: "lingering",
+  /** Closed, or handed over: then what comes is for who took the socket. */
   over: "over",
 } as const;
 type State = (typeof State)[keyof typeof State];
@@ -89,12 +90,8 @@ export class Connection implements RequestSink, Line {
   }
 
   readonly #onDrain = (): void => {
-    const exchange = this.#exchange;
-    if (exchange === null) {
-      this.#pump();
-      return;
-    }
-    exchange.drained();
+    if (this.#exchange === null) this.#pump();
+    else this.#exchange.drained();
   };
 
   readonly #onEnd = (): void => {
