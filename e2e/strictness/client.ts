@@ -14,6 +14,7 @@ export class Line {
   #heard = "";
   /** The server closed its side, or the connection broke. */
   #ended = false;
+  isReset = false;
   #wake: () => void = () => {};
 
   private constructor(socket: Socket) {
@@ -25,7 +26,9 @@ export class Line {
     });
     socket.on("end", () => this.#end());
     // What is written behind a refusal may meet a connection that is closed already.
-    socket.on("error", () => {});
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => {
+      this.isReset = code === "ECONNRESET";
+    });
     socket.on("close", () => this.#end());
   }
 
@@ -51,12 +54,12 @@ export class Line {
       if (end !== -1) {
         const head = this.#heard.slice(0, end + 2).replace(/^[\w-]+:/gm, (name) => name.toLowerCase());
         const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(head)?.[1]);
-        const length = headOnly || status < 200 ? 0 : Number(/^content-length: (\d+)\r$/m.exec(head)?.[1]);
-        const total = end + 4 + length;
-        if (this.#heard.length >= total) {
-          const body = this.#heard.slice(end + 4, total);
-          this.#heard = this.#heard.slice(total);
-          if (status >= 200) return { status, head, body };
+        const bodiless = headOnly || status < 200 || status === 204 || status === 304;
+        const rest = this.#heard.slice(end + 4);
+        const found = bodiless ? { body: "", length: 0 } : readBody(head, rest, this.#ended && !this.isReset);
+        if (found !== null) {
+          this.#heard = rest.slice(found.length);
+          if (status >= 200) return { status, head, body: found.body };
           continue;
         }
       }
@@ -84,6 +87,30 @@ export class Line {
     return new Promise((resolve) => {
       this.#wake = resolve;
     });
+  }
+}
+
+/** A whole body and how many bytes it took; null when it is not whole. `over`: the connection ended in order. */
+function readBody(head: string, rest: string, over: boolean): { body: string; length: number } | null {
+  const length = /^content-length: (\d+)\r$/m.exec(head);
+  if (length !== null) {
+    const bytes = Number(length[1]);
+    return rest.length < bytes ? null : { body: rest.slice(0, bytes), length: bytes };
+  }
+  if (!/^transfer-encoding: chunked\r$/m.test(head)) return over ? { body: rest, length: rest.length } : null;
+  let body = "";
+  for (let at = 0; ; ) {
+    const line = /^([0-9a-f]+)\r\n/.exec(rest.slice(at, at + 20));
+    if (line === null) return null;
+    const size = Number.parseInt(line[1]!, 16);
+    at += line[0].length;
+    if (size === 0) {
+      const end = rest.slice(at).startsWith("\r\n") ? at + 2 : rest.indexOf("\r\n\r\n", at) + 4;
+      return end < at ? null : { body, length: end };
+    }
+    if (rest.slice(at + size, at + size + 2) !== "\r\n") return null;
+    body += rest.slice(at, at + size);
+    at += size + 2;
   }
 }
 

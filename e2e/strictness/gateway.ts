@@ -6,7 +6,7 @@ import { limits } from "@tideway/base";
 import { FakeClock, SeededRandom } from "@tideway/base/testing";
 import { createListener, type Listener } from "@tideway/edge/listener";
 import { createProxy } from "@tideway/edge/proxy";
-import { Service } from "@tideway/edge/upstream";
+import { Service, type ServiceOptions } from "@tideway/edge/upstream";
 import { compileRoutes } from "@tideway/engine/routing";
 import { tick } from "./client.ts";
 
@@ -45,8 +45,11 @@ export class Gateway {
     this.#listener = listener;
   }
 
-  /** `/admin` of every host, and all of b.test, belong to the service "admin"; the rest to "web". */
-  static async open(ports: { readonly web: number; readonly admin: number }): Promise<Gateway> {
+  /** `/admin` of every host, and all of b.test, belong to the service "admin" if there is one; the rest to "web". */
+  static async open(
+    ports: { readonly web: number; readonly admin?: number },
+    own: Partial<ServiceOptions> = {},
+  ): Promise<Gateway> {
     const clock = new SocketClock();
     const refusals: Refusal[] = [];
     const logger = {
@@ -62,13 +65,14 @@ export class Gateway {
     const services = new Map<string, Service>();
     for (const [name, port] of Object.entries(ports)) {
       const random = new SeededRandom(1);
-      const service = new Service({ name, clock, random, logger, eject: { failures: 1e9 } });
+      const service = new Service({ name, clock, random, logger, eject: { failures: 1e9 }, ...own });
       services.set(name, service);
       service.add({ id: `${name}-1`, host: "127.0.0.1", port });
       while (service.status().instances[0]!.state !== "up") await tick();
     }
     const proxies = new Map([...services].map(([name, service]) => [name, createProxy({ service, logger, clock })]));
-    const sites = { "*": { "/": "web", "/admin": "admin" }, "b.test": { "/": "admin" } };
+    const admin = ports.admin === undefined ? "web" : "admin";
+    const sites = { "*": { "/": "web", "/admin": admin }, "b.test": { "/": admin } };
     const compiled = compileRoutes(sites, { services: new Set(services.keys()), ports: new Set() });
     if (!compiled.ok) throw new Error(JSON.stringify(compiled.faults));
     const listener = createListener({

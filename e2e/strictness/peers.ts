@@ -16,7 +16,7 @@ export const peers = ["nginx", "haproxy"] as const;
 export type PeerName = (typeof peers)[number];
 
 /** How long a peer waits for the rest of a message. */
-const patienceMs = 2_000;
+const patienceMs = 20_000;
 const startLimitMs = 20_000;
 /** Stands in the head and in the body of what a service answers: an answer may come without the one or the other. */
 const mark = "from-the-service";
