@@ -1,69 +1,123 @@
 /** `tideway status`: asks the running server, and prints its report. */
 
 import { findConfiguration, loadPlan } from "../config/index.ts";
-import { askControl, type StatusReport } from "../console/index.ts";
+import { askControl, type InstanceReport, type ServiceReport, type StatusReport } from "../console/index.ts";
 import { table } from "./table.ts";
 
 export async function status(given: string | undefined, options: { json?: boolean }): Promise<number> {
   const plan = await loadPlan(findConfiguration(given, process.cwd()), process.env);
   const report = await askControl<StatusReport>(plan.dataDirectory, "/status");
-  process.stdout.write(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : `${readable(report)}\n`);
+  process.stdout.write(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : `${readableStatus(report)}\n`);
   return 0;
 }
 
-function readable(report: StatusReport): string {
+type Row = (string | number)[];
+
+/** The report as tables; those with nothing in them are left out. */
+export function readableStatus(report: StatusReport): string {
   const parts = [
     `Tideway ${report.version}, process ${report.pid}, running for ${duration(report.uptimeMs)}\n${report.configuration}`,
   ];
-  const section = (head: string[], rows: (string | number)[][]) => {
-    if (rows.length > 0) parts.push(table(head, rows));
-  };
-  section(
-    ["LISTENER", "CONNECTIONS", "REQUESTS"],
-    report.listeners.map((l) => [l.address, l.connections, l.requests]),
-  );
-  section(
-    ["SITE", "PATH", "SERVICE"],
-    report.sites.map((s) => [s.site, s.path, s.service]),
-  );
-  section(
-    ["SERVICE", "INSTANCE", "STATE", "FOR", "ACTIVE", "CONNECTIONS", "LATENCY", "PID", "RESTARTS"],
-    report.services.flatMap((s) =>
-      s.instances.map((i) => [
-        s.name,
-        i.id,
-        i.state,
-        i.forMs < 0 ? "" : duration(i.forMs),
-        i.active,
-        i.connections,
-        i.latencyMs < 0 ? "" : `${i.latencyMs.toFixed(1)} ms`,
-        i.pid ?? "",
-        i.restarts ?? "",
-      ]),
-    ),
-  );
-  section(
-    ["REALTIME", "PATH", "DURABILITY", "CONNECTIONS", "SOCKETS", "SERVERS"],
-    report.realtime.map((r) => [
-      r.name,
-      r.path,
-      r.durability,
-      r.connections,
-      r.sockets,
-      r.servers.map((s) => `${s.instance} (${s.sockets})`).join(", "),
-    ]),
-  );
-  section(
-    ["STREAM", "NAMESPACE", "EVENTS"],
-    report.realtime.flatMap((r) => r.streams.map((s) => [r.name, s.namespace, s.last])),
-  );
-  if (report.names !== null) {
-    section(
-      ["NAMES", "ZONES", "QUERIES"],
-      [[report.names.address, report.names.zones.join(", "), report.names.queries]],
-    );
-  }
+  for (const [head, rows] of sections(report)) if (rows.length > 0) parts.push(tableOf(head, rows));
   return parts.join("\n\n");
+}
+
+/** Without the columns that have nothing to say. */
+function tableOf(head: readonly string[], rows: readonly Row[]): string {
+  const kept = head.map((_, column) => rows.some((row) => row[column] !== ""));
+  const keep = <C>(cells: readonly C[]) => cells.filter((_, column) => kept[column]);
+  return table(keep(head), rows.map(keep));
+}
+
+const instanceHead =
+  "SERVICE INSTANCE STATE FOR ACTIVE CONNECTIONS LATENCY WEIGHT REQUESTS ERRORS PID RESTARTS WHY".split(" ");
+
+function sections(report: StatusReport): (readonly [head: readonly string[], rows: Row[]])[] {
+  const served = report.services.filter(({ instances, counters }) => instances.length > 0 || counters !== undefined);
+  return [
+    [
+      ["LISTENER", "CONNECTIONS", "UPGRADED", "ACCEPTED", "REQUESTS", "REFUSED", "TURNED AWAY"],
+      report.listeners.map((l) => [
+        l.address,
+        l.connections,
+        l.upgraded ?? "",
+        l.accepted,
+        l.requests,
+        l.refused,
+        l.shed,
+      ]),
+    ],
+    [
+      ["STREAM", "PROTOCOL", "SERVICE", "OPEN", "ACCEPTED", "REFUSED", "UNSERVED"],
+      (report.streams ?? []).map(({ address, protocol, service, counters }) => {
+        const open = counters["connections"] ?? counters["sessions"] ?? "";
+        const of = (name: string) => counters[name] ?? "";
+        return [address, protocol, service, open, of("accepted"), of("refused"), of("unserved")];
+      }),
+    ],
+    [["SITE", "PATH", "SERVICE"], report.sites.map((s) => [s.site, s.path, s.service])],
+    [
+      ["SERVICE", "KIND", "REQUESTS", "WAITING", "RETRIES", "ERRORS", "EJECTIONS", "TURNED AWAY", "BREAKER"],
+      served.map(serviceRow),
+    ],
+    [instanceHead, served.flatMap(({ name, instances }) => instances.map((instance) => instanceRow(name, instance)))],
+    [
+      ["REALTIME", "PATH", "DURABILITY", "CONNECTIONS", "SOCKETS", "SERVERS"],
+      report.realtime.map(({ name, path, durability, connections, sockets, servers }) => {
+        const shares = servers.map((s) => `${s.instance} (${s.sockets})`).join(", ");
+        return [name, path, durability, connections, sockets, shares];
+      }),
+    ],
+    [
+      ["EVENTS OF", "NAMESPACE", "LAST"],
+      report.realtime.flatMap((r) => r.streams.map((s) => [r.name, s.namespace, s.last])),
+    ],
+    [
+      ["NAMES", "ZONES", "QUERIES"],
+      report.names === null ? [] : [[report.names.address, report.names.zones.join(", "), report.names.queries]],
+    ],
+  ];
+}
+
+function serviceRow({ name, kind, waiting, counters, breaker = "" }: ServiceReport): Row {
+  if (counters === undefined) return [name, kind, "", waiting, "", "", "", "", breaker];
+  const { requests, retries, failures, ejections, queueTimeouts, queueRefusals, unavailable, breakerRefusals } =
+    counters;
+  const turnedAway = queueTimeouts + queueRefusals + unavailable + breakerRefusals;
+  return [name, kind, requests, waiting, retries, share(failures, requests), ejections, turnedAway, breaker];
+}
+
+function instanceRow(service: string, instance: InstanceReport): Row {
+  const { id, state, forMs, active, connections, latencyMs, counters, pid = "", restarts = "", why = "" } = instance;
+  return [
+    service,
+    id,
+    state,
+    forMs < 0 ? "" : duration(forMs),
+    active,
+    connections,
+    latencyMs < 0 ? "" : `${latencyMs.toFixed(1)} ms`,
+    weightOf(instance),
+    counters?.requests ?? "",
+    counters === undefined ? "" : share(counters.failures, counters.requests),
+    pid,
+    restarts,
+    // Why it is up is nobody's question.
+    state === "up" ? "" : why,
+  ];
+}
+
+/** Of interest only where it is not 1; while an instance starts slowly, how far it is. */
+function weightOf({ weight = 1, weightNow = weight }: InstanceReport): string {
+  if (weightNow !== weight) return `${weightNow.toFixed(1)} of ${weight}`;
+  return weight === 1 ? "" : String(weight);
+}
+
+/** `3 (0.4 %)`: a count means little without what it is of. */
+function share(part: number, whole: number): string {
+  if (part === 0 || whole === 0) return String(part);
+  const percent = (part * 100) / whole;
+  return `${part} (${percent < 0.1 ? "< 0.1" : percent.toFixed(1)} %)`;
 }
 
 function duration(milliseconds: number): string {

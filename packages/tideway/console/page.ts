@@ -13,10 +13,12 @@ ${refused ? '<p role="alert" class="bad">That is not the token.</p>' : ""}</main
 export const statusPage = `${head("Tideway console")}<script src="/console.js" defer></script></head><body>
 <header><h1>Tideway</h1><p id="summary" aria-live="polite">Loading…</p></header>
 <main>
-<section><h2>Services</h2><table id="services"><thead><tr><th>Service</th><th>Instance</th><th>State</th><th>For</th><th class="n">Under way</th><th class="n">Connections</th><th class="n">Latency</th><th class="n">Restarts</th></tr></thead><tbody></tbody></table></section>
+<section><h2>Services</h2><table id="services"><thead><tr><th>Service</th><th>Kind</th><th class="n">Requests</th><th class="n">Waiting</th><th class="n">Retries</th><th class="n">Errors</th><th class="n">Ejections</th><th class="n">Turned away</th><th>Breaker</th></tr></thead><tbody></tbody></table></section>
+<section><h2>Instances</h2><table id="instances"><thead><tr><th>Service</th><th>Instance</th><th>State</th><th>For</th><th class="n">Under way</th><th class="n">Connections</th><th class="n">Latency</th><th class="n">Requests</th><th class="n">Errors</th><th class="n">Restarts</th></tr></thead><tbody></tbody></table></section>
 <section><h2>Real time</h2><table id="realtime"><thead><tr><th>Service</th><th>Path</th><th>Durability</th><th class="n">Connections</th><th class="n">Sockets</th><th>Servers</th><th>Streams</th></tr></thead><tbody></tbody></table></section>
 <section><h2>Routes</h2><table id="sites"><thead><tr><th>Site</th><th>Path</th><th>Service</th></tr></thead><tbody></tbody></table></section>
-<section><h2>Listeners</h2><table id="listeners"><thead><tr><th>Address</th><th class="n">Connections</th><th class="n">Requests</th></tr></thead><tbody></tbody></table></section>
+<section><h2>Listeners</h2><table id="listeners"><thead><tr><th>Address</th><th class="n">Connections</th><th class="n">Upgraded</th><th class="n">Requests</th><th class="n">Refused</th><th class="n">Turned away</th></tr></thead><tbody></tbody></table></section>
+<section><h2>TCP and UDP</h2><table id="streams"><thead><tr><th>Address</th><th>Protocol</th><th>Service</th><th class="n">Open</th><th class="n">Accepted</th><th class="n">Refused</th></tr></thead><tbody></tbody></table></section>
 </main></body></html>`;
 
 export const statusScript = `"use strict";
@@ -29,7 +31,7 @@ function rows(id, list) {
       const td = document.createElement("td");
       if (typeof cell === "number") { td.className = "n"; td.textContent = cell.toLocaleString("en"); }
       else if (cell && cell.amount !== undefined) { td.className = "n"; td.textContent = cell.amount; }
-      else if (cell && cell.state) { const mark = document.createElement("span"); mark.className = "state " + cell.state; mark.textContent = cell.state; td.append(mark); }
+      else if (cell && cell.state) { const mark = document.createElement("span"); mark.className = "state " + cell.state; mark.textContent = cell.state; if (cell.why) mark.title = cell.why; td.append(mark); }
       else td.textContent = cell ?? "";
       row.append(td);
     }
@@ -44,6 +46,10 @@ function duration(ms) {
   if (s < 86400) return Math.floor(s / 3600) + " h " + Math.floor((s % 3600) / 60) + " min";
   return Math.floor(s / 86400) + " days";
 }
+function errors(c) {
+  if (!c) return "";
+  return { amount: c.failures.toLocaleString("en") + (c.failures && c.requests ? " (" + (c.failures * 100 / c.requests).toFixed(1) + " %)" : "") };
+}
 async function refresh() {
   const summary = document.getElementById("summary");
   try {
@@ -52,10 +58,13 @@ async function refresh() {
     const s = await answer.json();
     summary.textContent = "Version " + s.version + ", running for " + duration(s.uptimeMs) + (s.names ? ", names at " + s.names.address : "");
     summary.className = "";
-    rows("services", s.services.flatMap((service) => service.instances.map((i) => [service.name, i.id, { state: i.state }, i.forMs < 0 ? "" : duration(i.forMs), i.active, i.connections, { amount: i.latencyMs < 0 ? "" : i.latencyMs.toFixed(1) + " ms" }, i.restarts ?? ""])));
+    const served = s.services.filter((v) => v.instances.length > 0 || v.counters);
+    rows("services", served.map((v) => [v.name, v.kind, v.counters?.requests, v.waiting, v.counters?.retries, errors(v.counters), v.counters?.ejections, v.counters && v.counters.queueTimeouts + v.counters.queueRefusals + v.counters.unavailable + v.counters.breakerRefusals, v.breaker]));
+    rows("instances", served.flatMap((v) => v.instances.map((i) => [v.name, i.id, { state: i.state, why: i.why }, i.forMs < 0 ? "" : duration(i.forMs), i.active, i.connections, { amount: i.latencyMs < 0 ? "" : i.latencyMs.toFixed(1) + " ms" }, i.counters?.requests, errors(i.counters), i.restarts])));
     rows("realtime", s.realtime.map((r) => [r.name, r.path, r.durability, r.connections, r.sockets, r.servers.map((v) => v.instance + " (" + v.sockets + ")").join(", "), r.streams.map((v) => v.namespace + " at " + v.last).join(", ")]));
     rows("sites", s.sites.map((r) => [r.site, r.path, r.service]));
-    rows("listeners", s.listeners.map((r) => [r.address, r.connections, r.requests]));
+    rows("listeners", s.listeners.map((r) => [r.address, r.connections, r.upgraded, r.requests, r.refused, r.shed]));
+    rows("streams", (s.streams ?? []).map((r) => [r.address, r.protocol, r.service, r.counters.connections ?? r.counters.sessions, r.counters.accepted, r.counters.refused]));
   } catch {
     summary.textContent = "Tideway does not answer.";
     summary.className = "bad";

@@ -76,19 +76,13 @@ export interface ListenerReport {
   readonly bytesOut?: number;
 }
 
-/** A TCP or UDP service's listener. */
+/** A listener that carries a TCP or UDP service. */
 export interface StreamReport {
   readonly address: string;
   readonly protocol: "tcp" | "udp";
   readonly service: string;
-  /** Open now: connections, or sessions by address. */
-  readonly connections: number;
-  /** Since the start. */
-  readonly accepted: number;
-  /** Turned away because there were too many, or because no instance was to be had. */
-  readonly refused: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
+  /** As its room counts: `connections` and `sessions` are open now, all others are counts since the start. */
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 export interface RealtimeReport {

@@ -29,11 +29,28 @@ const listener = {
 } as const;
 
 const stream = {
-  connections: gauge("tideway_stream_connections", "Open TCP connections, or UDP sessions"),
-  accepted: counter("tideway_stream_accepted_connections_total", "TCP connections or UDP sessions begun"),
-  refused: counter("tideway_stream_refused_connections_total", "TCP connections or UDP sessions that were turned away"),
-  bytesIn: counter("tideway_stream_received_bytes_total", "Bytes from clients", "bytes"),
-  bytesOut: counter("tideway_stream_sent_bytes_total", "Bytes to clients", "bytes"),
+  connections: gauge("tideway_stream_connections", "Open connections of TCP services"),
+  sessions: gauge("tideway_stream_sessions", "Open sessions of UDP services"),
+  accepted: counter("tideway_stream_accepted_total", "TCP connections or UDP sessions begun"),
+  refused: counter(
+    "tideway_stream_refused_total",
+    "TCP connections or UDP sessions refused because there were too many",
+  ),
+  malformed: counter(
+    "tideway_stream_malformed_total",
+    "TCP connections reset for want of a PROXY header as it should be",
+  ),
+  unserved: counter(
+    "tideway_stream_unserved_total",
+    "TCP connections or UDP sessions for which no instance was to be had",
+  ),
+  connectFailures: counter("tideway_stream_connect_failures_total", "Instances that did not accept a connection"),
+  idled: counter("tideway_stream_idled_total", "TCP connections or UDP sessions ended because nothing came"),
+  dropped: counter("tideway_stream_dropped_datagrams_total", "Datagrams that were not passed on"),
+  datagramsFromClients: counter("tideway_stream_client_datagrams_total", "Datagrams from clients"),
+  datagramsFromUpstreams: counter("tideway_stream_upstream_datagrams_total", "Datagrams from instances"),
+  bytesFromClients: counter("tideway_stream_client_bytes_total", "Bytes from clients", "bytes"),
+  bytesFromUpstreams: counter("tideway_stream_upstream_bytes_total", "Bytes from instances", "bytes"),
 } as const;
 
 const service = {
@@ -104,7 +121,7 @@ function collectListener(report: ListenerReport, samples: Samples): void {
 function collectStream(report: StreamReport, samples: Samples): void {
   const { address, protocol, service: name } = report;
   const labels = { tideway_listener: address, network_transport: protocol, tideway_service: name };
-  collectNumbers(stream, report, samples, labels);
+  collectNumbers(stream, report.counters, samples, labels);
 }
 
 function collectService(report: ServiceReport, samples: Samples): void {
