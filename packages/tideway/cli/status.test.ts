@@ -45,6 +45,7 @@ const busy: StatusReport = {
       waiting: 2,
       breaker: "open",
       counters,
+      names: [{ name: "db.abc.test", addresses: [], fault: "ENOTFOUND" }],
       instances: [
         {
           id: "10.0.0.1:80",
@@ -102,6 +103,9 @@ web      upstreams      1000        2        3  4 (0.4 %)          1            
 
 SERVICE  INSTANCE     STATE  FOR    ACTIVE  CONNECTIONS  LATENCY  WEIGHT    REQUESTS  ERRORS     WHY
 web      10.0.0.1:80  up     1 min       2            5  12.3 ms  0.5 of 2       999  0
-web      10.0.0.2:80  down   0 s         0            0                         1000  4 (0.4 %)  request: refused`,
+web      10.0.0.2:80  down   0 s         0            0                         1000  4 (0.4 %)  request: refused
+
+UPSTREAMS OF  NAME         FAULT
+web           db.abc.test  ENOTFOUND`,
   );
 });

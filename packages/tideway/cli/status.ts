@@ -62,6 +62,10 @@ function sections(report: StatusReport): (readonly [head: readonly string[], row
     ],
     [instanceHead, served.flatMap(({ name, instances }) => instances.map((instance) => instanceRow(name, instance)))],
     [
+      ["UPSTREAMS OF", "NAME", "ADDRESSES", "FAULT"],
+      served.flatMap((s) => (s.names ?? []).map((n) => [s.name, n.name, n.addresses.join(", "), n.fault])),
+    ],
+    [
       ["REALTIME", "PATH", "DURABILITY", "CONNECTIONS", "SOCKETS", "SERVERS"],
       report.realtime.map(({ name, path, durability, connections, sockets, servers }) => {
         const shares = servers.map((s) => `${s.instance} (${s.sockets})`).join(", ");

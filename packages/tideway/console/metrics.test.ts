@@ -58,6 +58,7 @@ const full: StatusReport = {
         breakerOpenings: 1,
         breakerRefusals: 2,
       },
+      names: [{ name: "db.abc.test", addresses: [], fault: "ENOTFOUND" }],
       instances: [
         {
           id: "web-1",
@@ -111,6 +112,7 @@ test("the whole status report is in the metrics, in both formats", () => {
       ["tideway_service_breaker_open", web, 1],
       ["tideway_service_retries_total", web, 3],
       ["tideway_service_ejections_total", web, 1],
+      ["tideway_service_name_resolved", { ...web, name: "db.abc.test" }, 0],
       ["tideway_service_queue_timeouts_total", web, 1],
       ["tideway_instance_state", { ...first, state: "up" }, 1],
       ["tideway_instance_state", { ...first, state: "down" }, 0],

@@ -56,6 +56,8 @@ export interface ServiceReport {
   /** closed, open, half-open; of services that have instances. */
   readonly breaker?: string;
   readonly counters?: ServiceCountersReport;
+  /** Names among the upstreams; `fault` says why one could not be resolved the last time, and is empty when it could. */
+  readonly names?: readonly { readonly name: string; readonly addresses: readonly string[]; readonly fault: string }[];
   readonly instances: readonly InstanceReport[];
 }
 

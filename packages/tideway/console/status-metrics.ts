@@ -65,6 +65,7 @@ const service = {
   queueRefusals: counter("tideway_service_queue_refusals_total", "Requests refused because too many waited"),
   unavailable: counter("tideway_service_unavailable_total", "Requests refused because every instance was down"),
   breakerOpenings: counter("tideway_service_breaker_openings_total", "Times that the circuit breaker opened"),
+  resolved: gauge("tideway_service_name_resolved", "1 when an upstream's name could be resolved the last time"),
   breakerRefusals: counter("tideway_service_breaker_refusals_total", "Requests that the circuit breaker refused"),
 } as const;
 
@@ -130,6 +131,8 @@ function collectService(report: ServiceReport, samples: Samples): void {
   samples.add(service.waiting, report.waiting, labels);
   if (report.breaker !== undefined) samples.add(service.breaker, report.breaker === "open" ? 1 : 0, labels);
   if (report.counters !== undefined) collectNumbers<ServiceCountersReport>(service, report.counters, samples, labels);
+  for (const { name, fault } of report.names ?? [])
+    samples.add(service.resolved, fault === "" ? 1 : 0, { ...labels, name });
   for (const each of report.instances) {
     collectInstance(each, samples, { tideway_service: report.name, tideway_instance: each.id });
   }

@@ -9,9 +9,10 @@ import { createProxy, type ProxyTarget } from "@tideway/edge/proxy";
 import { Service } from "@tideway/edge/upstream";
 import { HealthState } from "@tideway/engine/balancing";
 import type { AnyService, Plan, ServiceOf } from "../config/index.ts";
-import type { InstanceReport } from "../console/index.ts";
+import type { ServiceReport } from "../console/index.ts";
 import type { Log } from "./logs.ts";
 import type { RealtimeService } from "./realtime.ts";
+import { reportService } from "./service-report.ts";
 
 interface Member {
   readonly service: Service;
@@ -108,26 +109,11 @@ export class Applications {
     return this.#members.get(service)?.service.preview() ?? null;
   }
 
-  report(service: string): { waiting: number; instances: InstanceReport[] } | null {
+  report(service: string): Omit<ServiceReport, "name" | "kind"> | null {
     const member = this.#members.get(service);
     if (member === undefined) return null;
-    const own = this.#host.status().filter((status) => status.service === service);
-    const processes = new Map(own.map((status) => [status.id, status]));
-    const { waiting, instances } = member.service.status();
-    const reports: InstanceReport[] = instances.map(({ id, state, forMs, active, connections, latencyMs }) => {
-      const process = processes.get(id);
-      const ofProcess =
-        process === undefined
-          ? {}
-          : { restarts: process.restarts, ...(process.pid === null ? {} : { pid: process.pid }) };
-      return { id, state, forMs, active, connections, latencyMs, ...ofProcess };
-    });
-    // Those without a process, which wait for their next start or have ended: nobody balances over them, but they are wanted.
-    const known = new Set(instances.map(({ id }) => id));
-    for (const { id, state, restarts } of own) {
-      if (!known.has(id)) reports.push({ id, state, forMs: -1, active: 0, connections: 0, latencyMs: -1, restarts });
-    }
-    return { waiting, instances: reports };
+    const processes = this.#host.status().filter((status) => status.service === service);
+    return reportService(member.service, processes);
   }
 }
 

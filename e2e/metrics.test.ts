@@ -1,0 +1,98 @@
+/** What an operator sees of a gateway at work: `/metrics` as a scraper reads it, the access log, and `tideway status`. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { dirname, join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { type ReadMetrics, readMetrics, readValue } from "@tideway/engine/metrics/testing";
+import { RunningTideway, temporaryFolder, tideway, writeConfiguration } from "./harness/tideway.ts";
+
+async function originFor(t: TestContext): Promise<number> {
+  const origin = createServer((request, answer) => {
+    request.resume();
+    answer.statusCode = request.url === "/teapot" ? 418 : 200;
+    answer.end("hello");
+  }).listen(0, "127.0.0.1");
+  await once(origin, "listening");
+  t.after(() => origin.close().closeAllConnections());
+  return (origin.address() as AddressInfo).port;
+}
+
+async function runningFor(t: TestContext, origin: number): Promise<RunningTideway> {
+  const folder = temporaryFolder("metrics");
+  t.after(() => folder.remove());
+  const source = `{
+    listen: [{ port: 0 }], console: { port: 0 }, data: "data",
+    services: { api: { upstreams: ["http://127.0.0.1:${origin}"] }, pong: { respond: { body: "pong" } } },
+    sites: { "*": { "/": "api", "/ping": "pong" } },
+  }`;
+  const running = await RunningTideway.start(writeConfiguration(folder.path, source));
+  t.after(() => running.stop());
+  return running;
+}
+
+test("a scraper reads requests, instances and the process, and what it reads only grows", async (t) => {
+  const origin = await originFor(t);
+  const running = await runningFor(t, origin);
+  const { address, tokenFile } = running.addresses.console!;
+  const token = readFileSync(join(dirname(tokenFile), "metrics-token"), "utf8").trim();
+  assert.equal((await fetch(`${address}metrics`)).status, 401);
+  const scrape = async (accept: string): Promise<ReadMetrics> => {
+    const answer = await fetch(`${address}metrics`, { headers: { authorization: `Bearer ${token}`, accept } });
+    assert.equal(answer.status, 200);
+    return readMetrics(await answer.text(), accept.includes("openmetrics") ? "openmetrics" : "prometheus");
+  };
+  const refuse = async () => {
+    const socket = connect(Number(new URL(running.url).port), "127.0.0.1").resume();
+    socket.write("GET / HTTP/1.1\nHost: x\n\n");
+    await once(socket, "close");
+  };
+  const work = async () => {
+    for (const path of ["/a", "/b", "/teapot", "/ping"]) await (await fetch(running.url + path)).text();
+    await (await fetch(`${running.url}/a`, { method: "POST", body: "x".repeat(5_000) })).text();
+    await refuse();
+  };
+
+  await work();
+  const first = await scrape("text/plain");
+  await work();
+  const second = await scrape("application/openmetrics-text; version=1.0.0");
+  const name = "http_server_request_duration_seconds_count";
+  const gets = { http_route: "/", http_request_method: "GET", http_response_status_code: "200", server_address: "*" };
+  assert.deepEqual([readValue(first, name, gets), readValue(second, name, gets)], [2, 4]);
+  assert.equal(readValue(second, name, { http_response_status_code: "418" }), 2);
+  assert.equal(readValue(second, name, { http_route: "/ping" }), 2);
+  assert.equal(readValue(second, "http_server_request_body_size_bytes_sum", { http_request_method: "POST" }), 10_000);
+  assert.equal(readValue(second, "tideway_http_refused_requests_total", { rule: "BARE_LF" }), 2);
+  const instance = { tideway_service: "api", tideway_instance: `127.0.0.1:${origin}` };
+  assert.equal(readValue(second, "tideway_instance_requests_total", instance), 8);
+  assert.equal(readValue(second, "tideway_instance_state", { ...instance, state: "up" }), 1);
+  assert.equal(readValue(second, "tideway_service_retries_total", { tideway_service: "api" }), 0);
+  assert.ok(readValue(second, "tideway_listener_accepted_connections_total") >= 3);
+  assert.ok(readValue(second, "process_uptime_seconds") > 0);
+
+  const { stdout } = await tideway(["status", running.configuration]);
+  assert.match(stdout, new RegExp(`api +127\\.0\\.0\\.1:${origin} +up .* 8 +0$`, "m"));
+  assert.match(stdout, /^api +upstreams +8 +0 +0 +0 +0 +0 +closed$/m);
+});
+
+test("the log has a line for each request, with the rule that a refused one broke", async (t) => {
+  const running = await runningFor(t, await originFor(t));
+  await (await fetch(`${running.url}/ping?token=secret`)).text();
+  const socket = connect(Number(new URL(running.url).port), "127.0.0.1").resume();
+  socket.write("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n");
+  await once(socket, "close");
+  await running.stop();
+  const lines = running.log.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const request = lines.find(({ msg }) => msg === "request")!;
+  const { method, path, status, route, service, version } = request;
+  assert.deepEqual(
+    { method, path, status, route, service, version },
+    { method: "GET", path: "/ping", status: 200, route: "*/ping", service: "pong", version: "1.1" },
+  );
+  const refused = lines.find(({ msg, section }) => msg === "request refused" && section !== undefined)!;
+  assert.deepEqual([refused["status"], refused["rule"], refused["section"]], [400, "HOST_REPEATED", "RFC 9112 §3.2"]);
+  assert.ok(!running.log.join("\n").includes("secret"), "queries hold secrets");
+});
