@@ -40,6 +40,10 @@ export const limits = Object.freeze({
   replayBytesMax: 64 * 1024,
   /** Clients that a rate limit remembers; over it the one is forgotten that has most of its requests left. */
   rateKeysMax: 100_000,
+  /** Bodies that are known to be shorter are not compressed. */
+  compressBytesMin: 1024,
+  /** Answers that are compressed as streams at the same time, some 1 MB each; further ones go as they are. */
+  compressorsMax: 128,
   /** Bytes queued towards one real-time connection before volatile events are dropped, then the connection closed. */
   outQueueBytesMax: 1024 * 1024,
   /** Bytes of one Engine.IO payload or WebSocket message (socket.io's `maxHttpBufferSize`). */
