@@ -89,6 +89,12 @@ export const answerErrors = {
     hint: "Send less, or in several requests.",
   },
   HTTP_TOO_MANY: { status: 429, message: "Too many requests.", hint: "Wait as long as Retry-After says." },
+  HTTP_CONNECTIONS: {
+    status: 429,
+    message: "Too many connections are open from this address.",
+    hint: "Close some, or send further requests over those that are open.",
+    retryAfter: 1,
+  },
   HTTP_RANGE: { status: 416, message: "The range lies outside the file.", hint: "Ask for a range within its length." },
   HTTP_FIELDS_TOO_LARGE: {
     status: 431,

@@ -22,6 +22,11 @@ export const limits = Object.freeze({
   bodyProgressBytes: 10 * 1024,
   /** An idle keep-alive connection of a client. */
   idleTimeoutMs: 75_000,
+  /**
+   * Open connections of clients from one IPv4 address, or one /64 of IPv6: a hundred browsers behind one router, or a
+   * thousand that hold one WebSocket each. Loopback and trusted proxies are not counted.
+   */
+  connectionsPerAddressMax: 1_024,
   /** An idle pooled connection to an upstream whose own limit is unknown. */
   upstreamIdleMs: 60_000,
   upstreamConnectMs: 3_000,

@@ -17,13 +17,24 @@ export function clientOf(socket: Socket): ClientInfo {
 
 /** The other end of one connection: the client of its requests, or a trusted proxy that tells whose they are. */
 export class Peer {
+  /** Whose connection it is: the other end's of the socket, or whom its PROXY header named. */
   readonly info: ClientInfo;
-  readonly #trusts: AddressRanges | null;
+  /** The other end of the socket. */
+  readonly address: string;
+  /** What the census counts it under. */
+  readonly seat: string;
+  #trusts: AddressRanges | null = null;
 
-  /** `trusts`: proxies in front whose word is believed; null for none. */
-  constructor(info: ClientInfo, trusts: AddressRanges | null) {
+  constructor(info: ClientInfo, address: string, seat: string, trusts: AddressRanges | null) {
     this.info = info;
-    this.#trusts = trusts?.has(info.address) === true ? trusts : null;
+    this.address = address;
+    this.seat = seat;
+    this.trust(trusts);
+  }
+
+  /** Proxies in front whose word is believed, from the next request on; null for none. */
+  trust(trusts: AddressRanges | null): void {
+    this.#trusts = trusts?.has(this.info.address) === true ? trusts : null;
   }
 
   /** The client of a request with these fields; what a proxy does not say is as seen from here. */

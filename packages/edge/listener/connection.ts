@@ -9,8 +9,8 @@
 import type { Socket } from "node:net";
 import { type ByteStream, ExchangeEnd, type FieldList, type RequestHead } from "@tideway/base";
 import { type HttpFault, Phase, RequestDecoder, type RequestMeta, type RequestSink } from "@tideway/wire/http1";
-import { ReadBuffer } from "../sockets/index.ts";
-import { clientOf, Peer } from "./client.ts";
+import type { ReadBuffer } from "../sockets/index.ts";
+import type { Peer } from "./client.ts";
 import { DRAIN_BYTES_MAX, LINGER_BYTES_MAX, LINGER_MS, LINGER_STOPPING_MS } from "./contract.ts";
 import { Answer, HttpExchange, type Line } from "./exchange.ts";
 import { Intake } from "./intake.ts";
@@ -18,7 +18,7 @@ import { Journal } from "./journal.ts";
 import { Output } from "./output.ts";
 import { refusal } from "./refusal.ts";
 import type { Shared } from "./shared.ts";
-import { readAccepted, untouched } from "./stream.ts";
+import { type Incoming, type Reader, untouched } from "./stream.ts";
 import { Verdict, Watch } from "./watch.ts";
 
 const State = {
@@ -35,11 +35,11 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
-export class Connection implements RequestSink, Line {
+export class Connection implements RequestSink, Line, Reader {
   readonly #socket: Socket;
-  readonly #reads = new ReadBuffer();
+  readonly #reads: ReadBuffer;
   readonly server: Shared;
-  readonly #peer: Peer;
+  readonly peer: Peer;
   readonly #intake: Intake;
   readonly output: Output;
   readonly #watch: Watch;
@@ -54,16 +54,17 @@ export class Connection implements RequestSink, Line {
   /** Bytes that were thrown away in the present state. */
   #dropped = 0;
 
-  constructor(accepted: Socket, shared: Shared) {
-    const socket = readAccepted(accepted, this.#reads, (view) => this.#onRead(view));
+  constructor(incoming: Incoming, shared: Shared, peer: Peer) {
+    const { socket, reads } = incoming;
+    incoming.reader = this;
+    this.#reads = reads;
     this.#socket = socket;
     this.server = shared;
-    this.#watch = new Watch(shared.limits, shared.clock.now());
+    this.#watch = new Watch(shared, shared.clock.now());
     this.output = new Output(socket, shared.flushLater);
-    this.#peer = new Peer(clientOf(socket), shared.trusts);
-    const { address } = this.#peer.info;
-    this.#intake = new Intake(socket, this.#reads, new RequestDecoder(shared.limits, this));
-    this.#journal = new Journal(shared, address, address, this.#intake, this.output);
+    this.peer = peer;
+    this.#intake = new Intake(socket, reads, new RequestDecoder(shared.limits, this));
+    this.#journal = new Journal(shared, peer, this.#intake, this.output);
     socket.on("drain", this.#onDrain);
     socket.on("end", this.#onEnd);
     socket.on("error", this.#onError);
@@ -77,7 +78,7 @@ export class Connection implements RequestSink, Line {
   }
 
   /** `view` is overwritten by the next read. */
-  #onRead(view: Buffer): void {
+  onRead(view: Buffer): void {
     if (this.#state === State.over) this.#socket.emit("data", this.#reads.give(view));
     else if (this.#state === State.lingering) {
       this.#dropped += view.length;
@@ -172,8 +173,8 @@ export class Connection implements RequestSink, Line {
     this.#state = State.busy;
     this.#withinHead = false;
     this.#watch.restart(now);
-    const id = this.#peer.requestId(head.fields) || server.nextId();
-    const exchange = new HttpExchange(id, head, meta, this.#peer.clientOf(head.fields), this, now);
+    const id = this.peer.requestId(head.fields) || server.nextId();
+    const exchange = new HttpExchange(id, head, meta, this.peer.clientOf(head.fields), this, now);
     this.#exchange = exchange;
     try {
       server.onExchange(exchange);
@@ -291,7 +292,7 @@ export class Connection implements RequestSink, Line {
       this.server.counters.refused++;
       this.#journal.refused(id, code, fault);
     }
-    if (exchange !== null && why !== null) this.#cut(exchange, why);
+    if (exchange !== null && why !== null) this.#journal.cut(exchange, why);
     exchange?.detach();
     this.#intake.giveUp();
     this.#journal.record(exchange, id, begun ? exchange.status : status, code);
@@ -331,24 +332,16 @@ export class Connection implements RequestSink, Line {
     if (exchange === null) return;
     this.#exchange = null;
     const { status } = exchange;
-    this.#cut(exchange, why);
+    this.#journal.cut(exchange, why);
     this.#journal.record(exchange, exchange.id, status !== 0 ? status : why === ExchangeEnd.gone ? 499 : 0);
     exchange.over();
-  }
-
-  #cut(exchange: HttpExchange, why: ExchangeEnd): void {
-    try {
-      exchange.cut(why);
-    } catch (error) {
-      this.#journal.targetFailed(exchange, error);
-    }
   }
 
   #leave(how = "connection closed"): void {
     this.#state = State.over;
     if (!this.server.forget(this)) return;
     this.#journal.left(how, this.#socket.bytesRead, this.output.bytes);
-    if (!this.server.upgraded.has(this.#socket)) this.server.countBytes(this.#socket);
+    if (!this.server.upgraded.has(this.#socket)) this.server.closed(this.#socket, this.peer.seat);
   }
 
   /* ------------------------------------------------------------------ the listener's side */
@@ -366,7 +359,6 @@ export class Connection implements RequestSink, Line {
 
   /** Closes an idle connection to make room. */
   shed(): void {
-    this.#finish();
     this.#socket.destroy();
     this.#leave();
   }

@@ -3,6 +3,7 @@
  */
 import type { AddressRanges, Clock, GuardedExchange, Logger, Random, RequestHead } from "@tideway/base";
 import type { HeadLimits } from "@tideway/wire/http1";
+import type { Census } from "./census.ts";
 
 /** The slice of `limits` (base) that bounds clients' connections, and what base has no default for. */
 export interface ListenerLimits extends HeadLimits {
@@ -10,8 +11,9 @@ export interface ListenerLimits extends HeadLimits {
   readonly idleTimeoutMs: number;
   readonly bodyProgressMs: number;
   readonly bodyProgressBytes: number;
-  /** Open connections; a share of the process's descriptors unless given. */
+  /** Open connections, see `CensusOptions`; not looked at when the listener is given a census. */
   readonly connectionsMax?: number;
+  readonly connectionsPerAddressMax?: number;
   /** A response that waits for its client this long without a byte leaving is given up; 60 s unless given. */
   readonly responseStallMs?: number;
 }
@@ -81,6 +83,13 @@ export interface ListenerOptions {
    * None unless given.
    */
   readonly trusts?: AddressRanges;
+  /**
+   * Whose connections begin with a PROXY header, version 1 or 2, and are believed in it: everybody's, or those from these
+   * addresses. A connection that should and does not is closed; a header from anybody else is a bad request. False unless given.
+   */
+  readonly proxyProtocol?: boolean | AddressRanges;
+  /** Counts the connections of several listeners together; its own unless given, by `limits` and without those it `trusts`. */
+  readonly census?: Census;
   /** Called once per request, synchronously; see the contract in base's `exchange.ts`. What it throws becomes a 500. */
   onExchange(exchange: GuardedExchange): void;
   /** Called once per request, after its end. */
@@ -91,6 +100,16 @@ export interface ListenerOptions {
   readonly hint?: string;
 }
 
+/** What may change while a listener runs; absent: as before. */
+export interface ListenerChanges {
+  /** Limits of time hold at once, for all connections; limits of size and number for those that are opened later. */
+  readonly limits?: ListenerLimits;
+  /** Holds at once: from the next request of each connection on. */
+  readonly trusts?: AddressRanges;
+  /** For connections that are opened later. */
+  readonly proxyProtocol?: boolean | AddressRanges;
+}
+
 export interface ListenerCounters {
   /** Open now, without upgraded ones. */
   readonly connections: number;
@@ -99,9 +118,9 @@ export interface ListenerCounters {
   /** Since the start. */
   readonly accepted: number;
   readonly requests: number;
-  /** Requests whose bytes broke a rule or a limit. */
+  /** Requests whose bytes broke a rule or a limit, and connections whose PROXY header did. */
   readonly refused: number;
-  /** Connections that were turned away or closed because there were too many. */
+  /** Connections that were turned away, or closed while idle, because there were too many. */
   readonly shed: number;
   /** All bytes of connections that have closed, upgraded ones included. */
   readonly bytesIn: number;
@@ -111,9 +130,11 @@ export interface ListenerCounters {
 export interface Listener {
   /** Resolves when connections are accepted; rejects with an OperatorError when the address cannot be had. */
   listen(): Promise<{ host: string; port: number }>;
+  /** Applies what is given; the listening socket and its connections stay. */
+  reconfigure(changes: ListenerChanges): void;
   /**
    * Stops accepting, closes what is idle, lets exchanges end with `Connection: close`, and breaks what is left after
-   * `graceMs`. Upgraded connections belong to who took them over.
+   * `graceMs`. Upgraded connections belong to who took them over, and stay.
    */
   close(options: { graceMs: number }): Promise<void>;
   readonly counters: ListenerCounters;

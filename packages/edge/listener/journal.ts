@@ -2,7 +2,9 @@
  * What one connection leaves in the logs: a record per request, a line per refusal, a line at its end.
  */
 import type { Socket } from "node:net";
+import type { ExchangeEnd } from "@tideway/base";
 import type { HttpFault } from "@tideway/wire/http1";
+import type { Peer } from "./client.ts";
 import type { RequestRecord } from "./contract.ts";
 import type { HttpExchange } from "./exchange.ts";
 import type { Intake } from "./intake.ts";
@@ -11,8 +13,7 @@ import type { Shared } from "./shared.ts";
 
 export class Journal {
   readonly #shared: Shared;
-  readonly #address: string;
-  readonly #peer: string;
+  readonly #peer: Peer;
   readonly #intake: Intake;
   readonly #output: Output;
   readonly #openedAt: number;
@@ -21,10 +22,8 @@ export class Journal {
   #toldIn = 0;
   #toldOut = 0;
 
-  /** `address` is the client's where no trusted proxy says another; `peer` the other end's of the socket. */
-  constructor(shared: Shared, address: string, peer: string, intake: Intake, output: Output) {
+  constructor(shared: Shared, peer: Peer, intake: Intake, output: Output) {
     this.#shared = shared;
-    this.#address = address;
     this.#peer = peer;
     this.#intake = intake;
     this.#output = output;
@@ -59,8 +58,8 @@ export class Journal {
       service: exchange?.service ?? "",
       instance: exchange?.instance ?? "",
       trace: exchange?.trace ?? "",
-      address: exchange?.client.address ?? this.#address,
-      peer: this.#peer,
+      address: exchange?.client.address ?? this.#peer.info.address,
+      peer: this.#peer.address,
       fault,
       reason: exchange?.reason ?? "",
       upgraded: status === 101,
@@ -75,7 +74,16 @@ export class Journal {
   refused(id: string, code: string, fault: HttpFault | null): void {
     const rule = fault === null ? {} : { rule: fault.rule, section: fault.section };
     const what = fault === null ? "too slow" : fault.message;
-    this.#shared.logger.info({ id, address: this.#address, code, ...rule }, `request refused: ${what}`);
+    this.#shared.logger.info({ id, address: this.#peer.info.address, code, ...rule }, `request refused: ${what}`);
+  }
+
+  /** Tells an exchange that it ends early. */
+  cut(exchange: HttpExchange, why: ExchangeEnd): void {
+    try {
+      exchange.cut(why);
+    } catch (error) {
+      this.targetFailed(exchange, error);
+    }
   }
 
   targetFailed(exchange: HttpExchange, error: unknown): void {
@@ -87,12 +95,15 @@ export class Journal {
   }
 
   lineFailed(error: Error): void {
-    this.#shared.logger.debug({ address: this.#address, reason: error.message }, "connection failed");
+    this.#shared.logger.debug({ address: this.#peer.info.address, reason: error.message }, "connection failed");
   }
 
   left(how: string, bytesIn: number, bytesOut: number): void {
     const durationMs = Math.round(this.#shared.clock.now() - this.#openedAt);
-    this.#shared.logger.info({ address: this.#address, requests: this.requests, bytesIn, bytesOut, durationMs }, how);
+    this.#shared.logger.info(
+      { address: this.#peer.info.address, requests: this.requests, bytesIn, bytesOut, durationMs },
+      how,
+    );
   }
 
   /** The connection is another's now. What comes of it is told when it closes. */
@@ -105,11 +116,17 @@ export class Journal {
     shared.upgraded.add(socket);
     socket.once("close", () => {
       shared.upgraded.delete(socket);
-      shared.countBytes(socket);
+      shared.closed(socket, this.#peer.seat);
       const bytesIn = socket.bytesRead - bytesDecoded;
       const bytesOut = socket.bytesWritten - bytesWritten;
       const durationMs = shared.clock.now() - startedAt;
-      const fields = { id: exchange.id, address: this.#address, bytesIn, bytesOut, durationMs: Math.round(durationMs) };
+      const fields = {
+        id: exchange.id,
+        address: this.#peer.info.address,
+        bytesIn,
+        bytesOut,
+        durationMs: Math.round(durationMs),
+      };
       shared.logger.info(fields, "upgraded connection closed");
       if (record !== null)
         this.#tell(record.id, () => shared.onUpgradeEnd?.({ record, durationMs, bytesIn, bytesOut }));

@@ -1,17 +1,19 @@
 /**
- * A listening address and its connections: accepts, sheds when there are too many, looks at limits of time once a
- * second, and stops in order. What a request means is decided by `onExchange`.
+ * A listening address and its connections: accepts, looks at limits of time once a second, and stops in order. Who comes in
+ * is the door's to decide, what a request means `onExchange`'s.
  */
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
 import { listenFault, type Timer } from "@tideway/base";
-import { Connection } from "./connection.ts";
-import { type Listener, type ListenerCounters, type ListenerOptions, SWEEP_MS } from "./contract.ts";
-import { connectionsShare } from "./descriptors.ts";
-import { refusal } from "./refusal.ts";
+import {
+  type Listener,
+  type ListenerChanges,
+  type ListenerCounters,
+  type ListenerOptions,
+  SWEEP_MS,
+} from "./contract.ts";
+import { Door } from "./door.ts";
 import { Shared } from "./shared.ts";
 
-/** Idle connections that are closed at once when there is no room: looking for the oldest costs a pass over all. */
-const SHED_BATCH = 32;
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
 export function createListener(options: ListenerOptions): Listener {
@@ -21,14 +23,14 @@ export function createListener(options: ListenerOptions): Listener {
 class HttpListener implements Listener {
   readonly #options: ListenerOptions;
   readonly #shared: Shared;
+  readonly #door: Door;
   readonly #server: Server;
-  readonly #connectionsMax: number;
   #sweep: Timer | undefined;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#shared = new Shared(options);
-    this.#connectionsMax = options.limits.connectionsMax ?? connectionsShare();
+    this.#door = new Door(this.#shared);
     this.#server = createServer(
       {
         allowHalfOpen: true,
@@ -38,13 +40,13 @@ class HttpListener implements Listener {
         keepAlive: true,
         keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
       },
-      (socket) => this.#accept(socket),
+      (socket) => this.#door.accept(socket),
     );
   }
 
   get counters(): ListenerCounters {
     const { connections, upgraded, counters } = this.#shared;
-    return { connections: connections.size, upgraded: upgraded.size, ...counters };
+    return { connections: connections.size + this.#door.waiting, upgraded: upgraded.size, ...counters };
   }
 
   listen(): Promise<{ host: string; port: number }> {
@@ -55,7 +57,8 @@ class HttpListener implements Listener {
       server.once("error", refuse);
       server.listen({ host, port, backlog: 1024 }, () => {
         server.off("error", refuse);
-        server.on("error", (error) => this.#options.logger.error({ err: error }, "accepting failed"));
+        server.on("error", (error) => this.#door.acceptingFailed(error));
+        this.#shared.census.join(this.#shared);
         this.#sweepLater();
         const address = server.address();
         const bound = typeof address === "object" && address !== null ? address : { address: host, port };
@@ -64,10 +67,15 @@ class HttpListener implements Listener {
     });
   }
 
+  reconfigure(changes: ListenerChanges): void {
+    this.#shared.reconfigure(changes);
+  }
+
   async close({ graceMs }: { graceMs: number }): Promise<void> {
     const shared = this.#shared;
     shared.stopping = true;
     this.#server.close();
+    this.#door.close();
     for (const connection of shared.connections) connection.stop();
     await new Promise<void>((resolve) => {
       shared.onEmpty = resolve;
@@ -77,47 +85,14 @@ class HttpListener implements Listener {
       });
     });
     this.#sweep?.cancel();
-  }
-
-  #accept(socket: Socket): void {
-    const shared = this.#shared;
-    shared.counters.accepted++;
-    if (shared.connections.size >= this.#connectionsMax && !this.#shedIdle()) {
-      this.#turnAway(socket);
-      return;
-    }
-    shared.connections.add(new Connection(socket, shared));
-  }
-
-  /** Closes the connections that have been idle the longest; false when none is idle. */
-  #shedIdle(): boolean {
-    const idle: Connection[] = [];
-    for (const connection of this.#shared.connections) if (connection.idleSince >= 0) idle.push(connection);
-    if (idle.length === 0) return false;
-    idle.sort((a, b) => a.idleSince - b.idleSince);
-    const batch = idle.slice(0, Math.min(SHED_BATCH, Math.ceil(this.#connectionsMax / 16)));
-    for (const connection of batch) connection.shed();
-    this.#shared.counters.shed += batch.length;
-    return true;
-  }
-
-  #turnAway(socket: Socket): void {
-    const shared = this.#shared;
-    shared.counters.shed++;
-    const id = shared.nextId();
-    shared.logger.warn(
-      { id, address: socket.remoteAddress, connections: shared.connections.size },
-      "connection turned away",
-    );
-    socket.on("error", () => socket.destroy());
-    socket.resume();
-    socket.end(refusal(503, null, id, "", shared.dateLine()), "latin1", () => socket.destroy());
+    shared.census.part(shared);
   }
 
   #sweepLater(): void {
     this.#sweep = this.#options.clock.after(SWEEP_MS, () => {
       const now = this.#options.clock.now();
       for (const connection of this.#shared.connections) connection.sweep(now);
+      this.#door.sweep(now);
       this.#sweepLater();
     });
   }

@@ -12,6 +12,7 @@ const codes: Readonly<Record<number, AnswerErrorCode>> = {
   408: "HTTP_TIMEOUT",
   413: "HTTP_TOO_LARGE",
   414: "HTTP_TARGET_TOO_LONG",
+  429: "HTTP_CONNECTIONS",
   431: "HTTP_FIELDS_TOO_LARGE",
   500: "HTTP_INTERNAL",
   501: "HTTP_NOT_IMPLEMENTED",

@@ -5,15 +5,19 @@
 import type { Socket } from "node:net";
 import type { AddressRanges, Clock, GuardedExchange, Logger } from "@tideway/base";
 import { formatHttpDate } from "@tideway/wire/fields";
+import { Census, type CensusOptions } from "./census.ts";
 import type { Connection } from "./connection.ts";
-import type { ListenerLimits, ListenerOptions, RequestRecord, UpgradeEnd } from "./contract.ts";
+import type { ListenerChanges, ListenerLimits, ListenerOptions, RequestRecord, UpgradeEnd } from "./contract.ts";
 import type { Output } from "./output.ts";
 
 export class Shared {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly limits: ListenerLimits;
-  readonly trusts: AddressRanges | null;
+  limits: ListenerLimits;
+  trusts: AddressRanges | null;
+  readonly census: Census;
+  readonly #ownCensus: boolean;
+  #proxyProtocol: boolean | AddressRanges;
   readonly onExchange: (exchange: GuardedExchange) => void;
   readonly connections = new Set<Connection>();
   /** Connections that were handed over and are open still. */
@@ -36,10 +40,29 @@ export class Shared {
     this.logger = options.logger;
     this.limits = options.limits;
     this.trusts = options.trusts ?? null;
+    this.#ownCensus = options.census === undefined;
+    this.census = options.census ?? new Census(ownCensus(options.limits, this.trusts));
+    this.#proxyProtocol = options.proxyProtocol ?? false;
     this.onExchange = (exchange) => options.onExchange(exchange);
     this.onRecord = options.onRecord === undefined ? undefined : (record) => options.onRecord?.(record);
     this.onUpgradeEnd = options.onUpgradeEnd === undefined ? undefined : (end) => options.onUpgradeEnd?.(end);
     this.#idPrefix = `${options.random.id(6)}-`;
+  }
+
+  reconfigure(changes: ListenerChanges): void {
+    this.limits = changes.limits ?? this.limits;
+    this.#proxyProtocol = changes.proxyProtocol ?? this.#proxyProtocol;
+    if (changes.trusts !== undefined) {
+      this.trusts = changes.trusts;
+      for (const connection of this.connections) connection.peer.trust(changes.trusts);
+    }
+    if (this.#ownCensus) this.census.reconfigure(ownCensus(this.limits, this.trusts));
+  }
+
+  /** A connection from this address is to begin with a PROXY header. */
+  wantsHeader(address: string): boolean {
+    const wanted = this.#proxyProtocol;
+    return typeof wanted === "boolean" ? wanted : wanted.has(address);
   }
 
   get recording(): boolean {
@@ -74,10 +97,11 @@ export class Shared {
     for (const output of due) output.tickEnded();
   };
 
-  /** A connection has closed: what went over it is counted. */
-  countBytes(socket: Socket): void {
+  /** A connection has closed, upgraded or not: its bytes are counted, and its place is free. */
+  closed(socket: Socket, seat: string): void {
     this.counters.bytesIn += socket.bytesRead;
     this.counters.bytesOut += socket.bytesWritten;
+    this.census.leave(seat);
   }
 
   /** False when the connection was forgotten before. */
@@ -86,4 +110,13 @@ export class Shared {
     if (this.connections.size === 0) this.onEmpty?.();
     return known;
   }
+}
+
+function ownCensus(limits: ListenerLimits, trusts: AddressRanges | null): CensusOptions {
+  const { connectionsMax, connectionsPerAddressMax } = limits;
+  return {
+    ...(connectionsMax === undefined ? {} : { connectionsMax }),
+    ...(connectionsPerAddressMax === undefined ? {} : { connectionsPerAddressMax }),
+    ...(trusts === null ? {} : { uncounted: trusts }),
+  };
 }

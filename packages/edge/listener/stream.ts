@@ -4,16 +4,29 @@
  */
 import { Socket } from "node:net";
 import type { ByteStream } from "@tideway/base";
-import { onread, type ReadBuffer, readDirectly } from "../sockets/index.ts";
+import { onread, ReadBuffer, readDirectly } from "../sockets/index.ts";
 import { WRITE_BUFFER_BYTES } from "./contract.ts";
 
-/** Reads from now on: `onRead` sees each read before the next one overwrites it, unless `reads` is asked to keep it. */
-export function readAccepted(accepted: Socket, reads: ReadBuffer, onRead: (view: Buffer) => void): Socket {
-  return readDirectly(accepted, {
-    allowHalfOpen: true,
-    writableHighWaterMark: WRITE_BUFFER_BYTES,
-    onread: onread(reads, (bytesRead) => onRead(reads.view(bytesRead))),
-  });
+/** Who is told what was read. */
+export interface Reader {
+  /** `view` is overwritten by the next read, unless `reads` is asked to keep it. */
+  onRead(view: Buffer): void;
+}
+
+/** A client's socket, read from now on: first by whoever wants its PROXY header, then by its connection. */
+export class Incoming {
+  readonly reads = new ReadBuffer();
+  readonly socket: Socket;
+  /** To be set in the tick that made this. */
+  reader: Reader | null = null;
+
+  constructor(accepted: Socket) {
+    this.socket = readDirectly(accepted, {
+      allowHalfOpen: true,
+      writableHighWaterMark: WRITE_BUFFER_BYTES,
+      onread: onread(this.reads, (bytesRead) => this.reader?.onRead(this.reads.view(bytesRead))),
+    });
+  }
 }
 
 /** A line that is already lost, for an upgrade that came too late: it emits `close` and takes every call. */

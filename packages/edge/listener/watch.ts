@@ -8,7 +8,8 @@ export const Verdict = { fine: "fine", stalled: "stalled", gone: "gone" } as con
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
 export class Watch {
-  readonly #limits: ListenerLimits;
+  /** Who has the limits: they may change. */
+  readonly #server: { readonly limits: ListenerLimits };
   /** When the present state began, or the body's last stretch of progress. */
   #since: number;
   #received = 0;
@@ -19,8 +20,8 @@ export class Watch {
   #sentAt: number;
   #inputEndedAt = -1;
 
-  constructor(limits: ListenerLimits, now: number) {
-    this.#limits = limits;
+  constructor(server: { readonly limits: ListenerLimits }, now: number) {
+    this.#server = server;
     this.#since = now;
     this.#flowingAt = now;
     this.#sentAt = now;
@@ -51,7 +52,7 @@ export class Watch {
       this.#sentAt = now;
     }
     if (waiting === 0 || this.#sentAt === now) this.#flowingAt = now;
-    if (now - this.#flowingAt >= (this.#limits.responseStallMs ?? RESPONSE_STALL_MS)) return Verdict.stalled;
+    if (now - this.#flowingAt >= (this.#server.limits.responseStallMs ?? RESPONSE_STALL_MS)) return Verdict.stalled;
     // A client that closed its sending side may be reading still; one that is gone looks the same until we write.
     const quiet = now - Math.max(this.#sentAt, this.#inputEndedAt);
     return this.#inputEndedAt !== -1 && quiet >= HALF_CLOSED_MS ? Verdict.gone : Verdict.fine;
@@ -59,7 +60,8 @@ export class Watch {
 
   /** The client sends its body: `received` bytes of it are here. */
   judgeInput(now: number, received: number): Verdict {
-    if (received - this.#received >= this.#limits.bodyProgressBytes) this.restart(now, received);
-    return now - this.#since >= this.#limits.bodyProgressMs ? Verdict.stalled : Verdict.fine;
+    const { bodyProgressBytes, bodyProgressMs } = this.#server.limits;
+    if (received - this.#received >= bodyProgressBytes) this.restart(now, received);
+    return now - this.#since >= bodyProgressMs ? Verdict.stalled : Verdict.fine;
   }
 }
