@@ -1,2 +1,3 @@
 /** Front door of `edge/proxy`: one exchange to one upstream. */
-export { createProxy, type ProxyOptions, type ProxyTarget } from "./proxy.ts";
+export type { TunnelCounters } from "../tunnel/index.ts";
+export { createProxy, type ProxyOptions, type ProxyRoute, type ProxyTarget, type TraceOptions } from "./proxy.ts";

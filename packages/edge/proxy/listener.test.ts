@@ -4,52 +4,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { Agent, createServer, type IncomingMessage, request } from "node:http";
 import { createConnection, type Socket } from "node:net";
-import { afterEach, describe, it } from "node:test";
-import { limits } from "@tideway/base";
-import { systemClock as clock, systemRandom as random } from "@tideway/edge/clock";
-import { createListener } from "@tideway/edge/listener";
-import { Service, type ServiceOptions } from "../upstream/index.ts";
-import { type RawAnswer, RawServer, WatchedLog } from "../upstream/testing.ts";
-import { createProxy } from "./index.ts";
-
-const open: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0)) await thing.close();
-});
-
-interface Gateway {
-  readonly port: number;
-  readonly service: Service;
-  readonly log: WatchedLog;
-}
-
-async function gateway(ports: readonly number[], options: Partial<ServiceOptions> = {}): Promise<Gateway> {
-  const log = new WatchedLog();
-  const service = new Service({ name: "web", clock, random, logger: log, ...options });
-  const proxy = createProxy({ service, logger: log, clock });
-  const listener = createListener({
-    host: "127.0.0.1",
-    port: 0,
-    clock,
-    random,
-    logger: log,
-    limits,
-    onExchange: (exchange) => proxy.handle(exchange),
-  });
-  const { port } = await listener.listen();
-  open.unshift({ close: () => service.close() }, { close: () => listener.close({ graceMs: 0 }) });
-  for (const [i, instance] of ports.entries()) {
-    service.add({ id: `i${i}`, host: "127.0.0.1", port: instance });
-    await log.state(`i${i}`, "up");
-  }
-  return { port, service, log };
-}
-
-async function raw(answer: RawAnswer): Promise<RawServer> {
-  const server = await RawServer.open(answer);
-  open.push(server);
-  return server;
-}
+import { describe, it } from "node:test";
+import { gateway } from "./gateway.testing.ts";
+import { open, raw } from "./rig.testing.ts";
 
 async function said(port: number, text: string): Promise<string> {
   const socket: Socket = createConnection({ port, host: "127.0.0.1" });
