@@ -96,6 +96,9 @@ export function truncated(rule: number, family: string, bytes: string, partly: s
   return { ...plain, rule, family, bytes, fin: true, partly, closes: true };
 }
 
+/** Stands for the address of the service itself, whose port no table knows. */
+export const ownHost = "the service's own";
+
 /** A head as the gateway writes it to a service: `seen("GET /", ["x: 1"])`. */
 export function seen(start: string, fields: readonly string[] = [], body = "", host = "a.test"): string {
   return `${[`${start} HTTP/1.1`, `host: ${host}`, ...fields].join("\r\n")}\r\n\r\n${body}`;

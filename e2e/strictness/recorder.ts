@@ -4,6 +4,7 @@
  */
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { ownHost } from "./case.ts";
 
 /**
  * The lines that the gateway adds to every head. They are left out of comparisons, after each was found exactly once,
@@ -123,7 +124,10 @@ export class Recorder {
   #compare(incoming: Incoming): void {
     const next = this.#expected[0];
     if (next === undefined) return;
-    const came = withoutAdded(incoming.pending);
+    const came = withoutAdded(incoming.pending).replace(
+      `\r\nhost: 127.0.0.1:${this.port}\r\n`,
+      `\r\nhost: ${ownHost}\r\n`,
+    );
     if (came === next.text || joined(came) === joined(next.text)) {
       this.#expected.shift();
       this.requests++;

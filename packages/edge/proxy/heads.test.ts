@@ -133,6 +133,12 @@ describe("the host that the service is asked for", () => {
   }
 });
 
+it("a client of HTTP/1.0 that names no host: the service is asked for its own", () => {
+  const exchange = new FakeExchange({ version: 10, host: "", authority: "" });
+  const text = requestHead(exchange, route, null, { host: "10.9.9.9", port: 3000 }, "");
+  assert.equal(text.split("\r\n")[1], "host: 10.9.9.9:3000");
+});
+
 it("a route changes any field but framing and connection: it sees those that the gateway writes, too", () => {
   const exchange = new FakeExchange({
     method: "POST",

@@ -79,8 +79,9 @@ export function requestHead(
 }
 
 function hostOf(hostField: string, head: RequestHead, { host, port }: { host: string; port: number }): string {
-  if (hostField === "preserve") return head.authority;
-  if (hostField !== "upstream") return hostField;
+  // HTTP/1.0 may name no host; an empty field would be right (RFC 9112 §3.2), but many servers refuse it.
+  if (hostField === "preserve" && head.authority !== "") return head.authority;
+  if (hostField !== "upstream" && hostField !== "preserve") return hostField;
   const name = host.includes(":") ? `[${host}]` : host;
   return port === 80 ? name : `${name}:${port}`;
 }
