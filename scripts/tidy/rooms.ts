@@ -22,6 +22,8 @@ export const siblings: Readonly<Record<string, readonly string[]>> = {
   // How a socket is read is the same towards clients and upstreams.
   "edge/listener": ["edge/sockets"],
   "edge/upstream": ["edge/sockets"],
+  // A connection or session goes to an instance of a pool as a request does; a TCP connection is a tunnel from then on.
+  "edge/layer4": ["edge/upstream", "edge/tunnel"],
   // The top of the system, in order: the configuration, the console, the running system, the commands, the program.
   "tideway/console": ["tideway/config"],
   "tideway/system": ["tideway/config", "tideway/console"],

@@ -19,8 +19,9 @@ export async function openServer(
   return { server, port: (server.address() as AddressInfo).port };
 }
 
-export async function connected(port: number, host = "127.0.0.1"): Promise<Socket> {
-  const socket = connect({ port, host, allowHalfOpen: true });
+/** From the address `localAddress`, for those who count by address. */
+export async function connected(port: number, host = "127.0.0.1", localAddress = "127.0.0.1"): Promise<Socket> {
+  const socket = connect({ port, host, localAddress, allowHalfOpen: true });
   socket.on("error", () => {});
   await once(socket, "connect");
   return socket;

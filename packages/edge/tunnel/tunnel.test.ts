@@ -39,7 +39,11 @@ async function accepting(): Promise<{ port: number; socket: Promise<Socket> }> {
 }
 
 async function rig(
-  options: TunnelOptions & { clock?: Clock; idleMs?: number; before?(client: Socket): void } = {},
+  options: TunnelOptions & {
+    clock?: Clock;
+    idleMs?: number;
+    before?(client: Socket, nearClient: Socket): unknown;
+  } = {},
 ): Promise<Rig> {
   const front = await accepting();
   const back = await accepting();
@@ -49,7 +53,7 @@ async function rig(
   await once(nearUpstream, "connect");
   const upstream = await back.socket;
   sockets.push(client, nearUpstream);
-  options.before?.(client);
+  await options.before?.(client, nearClient);
   const over = Promise.withResolvers<TunnelEnd>();
   const tunnels = new Tunnels(options.clock ?? systemClock, options.idleMs ?? 0);
   const tunnel = tunnels.open(nearClient, nearUpstream, { upstreamMemory: memory, onClosed: over.resolve, ...options });
@@ -88,6 +92,20 @@ describe("a tunnel", () => {
     assert.equal(await over, TunnelEnd.clean);
     await atClient.closed;
     assert.deepEqual([atClient.text, atClient.ended, atClient.error], ["the answer", true, ""]);
+  });
+
+  it("passes on a FIN that was seen before it was opened", async () => {
+    const before = async (client: Socket, nearClient: Socket): Promise<void> => {
+      client.end();
+      await once(nearClient.resume(), "end");
+      nearClient.pause();
+    };
+    const { upstream, over } = await rig({ before, lateFromClient: Buffer.from("all of it") });
+    const atUpstream = hear(upstream);
+    await once(upstream, "end");
+    assert.equal(atUpstream.text, "all of it");
+    upstream.end();
+    assert.equal(await over, TunnelEnd.clean);
   });
 
   it("passes on the upstream's FIN and lets the client send on after it", async () => {

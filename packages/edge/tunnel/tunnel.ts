@@ -133,15 +133,19 @@ export class Tunnel {
       to.memory.taken(null);
       to.stream.resume();
     });
-    stream.on("end", () => {
-      from.ended = true;
-      to.stream.end();
-    });
+    stream.on("end", () => this.#passEnd(from, to));
     stream.on("error", () => stream.destroy());
     stream.on("close", () => this.#closed(from, to));
     from.received += late.length;
     if (late.length > 0 && !to.stream.write(late)) stream.pause();
     else stream.resume();
+    // Its end may have been told while nobody listened, as soon as it was read empty.
+    if (stream instanceof Socket && stream.readableEnded) this.#passEnd(from, to);
+  }
+
+  #passEnd(from: Side, to: Side): void {
+    from.ended = true;
+    to.stream.end();
   }
 
   #pass(from: Side, to: Side, chunk: Uint8Array): void {

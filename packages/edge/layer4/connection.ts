@@ -1,0 +1,254 @@
+/**
+ * Owns one client's connection from its acceptance to its end: who the client is, which instance takes it (another one is
+ * tried while nothing was sent), and what is told of it. Between, it is a tunnel.
+ *
+ * Not one byte of the client is read before an instance has accepted (a PROXY header excepted), so that what a client sends
+ * ahead stays in the system's buffers, and its first bytes reach one instance only.
+ */
+import type { Socket } from "node:net";
+import { type AddressRanges, type Clock, canonicalAddress, type Logger, type Timer } from "@tideway/base";
+import { encodeV1, encodeV2, type ProxyAddresses, type ProxyHeader } from "@tideway/wire/proxyprotocol";
+import { connectStream, type OpenedStream, resetStream, type Tunnel, type Tunnels } from "../tunnel/index.ts";
+import { TcpEnd, type TcpLimits, type TcpRecord, type TcpSettings } from "./contract.ts";
+import type { Crowd } from "./crowd.ts";
+import { HeaderReader } from "./header.ts";
+import type { Layer4Member, Line } from "./member.ts";
+
+/** What the connections of one listener have in common. */
+export interface Front {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings: TcpSettings;
+  readonly limits: TcpLimits;
+  readonly tunnels: Tunnels;
+  readonly crowd: Crowd;
+  readonly counts: { refused: number; malformed: number; unserved: number; connectFailures: number };
+  forget(connection: TcpConnection, record: TcpRecord): void;
+}
+
+/** Failures to connect that say nothing about the instance: descriptors, memory or ports of ours have run out. */
+const ownFaults: ReadonlySet<string | undefined> = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "EADDRNOTAVAIL",
+  "EACCES",
+  "EPERM",
+]);
+const untried: readonly Layer4Member[] = [];
+const nothing = Buffer.alloc(0);
+
+export class TcpConnection implements Line {
+  readonly #socket: Socket;
+  readonly #front: Front;
+  /** As they were when it was accepted. */
+  readonly #settings: TcpSettings;
+  readonly #openedAt: number;
+  #client: { readonly address: string; readonly port: number };
+  #via = "";
+  /** Both ends as the PROXY header says; null without one. */
+  #said: ProxyAddresses | null = null;
+  #counted = false;
+  #reader: HeaderReader | null = null;
+  #tried = untried;
+  #tries = 0;
+  #member: Layer4Member | null = null;
+  #opening: OpenedStream | null = null;
+  #deadline: Timer | null = null;
+  #connectMs = -1;
+  #tunnel: Tunnel | null = null;
+  #over = false;
+
+  constructor(socket: Socket, front: Front) {
+    this.#socket = socket;
+    this.#front = front;
+    this.#settings = front.settings;
+    this.#openedAt = front.clock.now();
+    this.#client = { address: canonicalAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+  }
+
+  /** `crowded`: there are too many of all addresses already. */
+  open(crowded: boolean): void {
+    this.#socket.on("error", this.#failed);
+    this.#socket.on("close", this.#lost);
+    if (crowded) this.#refuse(TcpEnd.crowded);
+    else if (!mustSay(this.#settings.proxyIn, this.#client.address)) this.#admit(nothing);
+    else {
+      const { clock, limits } = this.#front;
+      this.#reader = new HeaderReader(this.#socket, clock, limits.headerMs, (header, rest, fault) =>
+        this.#introduced(header, rest, fault),
+      );
+    }
+  }
+
+  /** True while it waits for a PROXY header: nothing is lost when it ends. */
+  get isUnknown(): boolean {
+    return this.#reader !== null;
+  }
+
+  breakOff(): void {
+    if (this.#tunnel === null) this.#refuse(TcpEnd.brokenOff);
+    else this.#tunnel.breakOff();
+  }
+
+  /* ---------------------------------------------------------------- who it is */
+
+  #introduced(header: ProxyHeader | null, rest: Buffer, fault: string): void {
+    this.#reader = null;
+    if (header === null) {
+      this.#front.counts.malformed++;
+      this.#refuse(TcpEnd.badHeader, fault);
+      return;
+    }
+    this.#via = this.#client.address;
+    this.#said = header.protocol === "UNIX" || header.protocol === "UNIX_DGRAM" ? null : header.addresses;
+    if (this.#said !== null) {
+      const { address, port } = this.#said.source;
+      this.#client = { address: canonicalAddress(address), port };
+    }
+    this.#admit(rest);
+  }
+
+  #admit(late: Buffer): void {
+    this.#counted = this.#front.crowd.enter(this.#client.address, this.#front.limits.connectionsPerAddressMax);
+    if (this.#counted) this.#connect(late);
+    else this.#refuse(TcpEnd.crowded);
+  }
+
+  /* ---------------------------------------------------------------- which instance */
+
+  #connect(late: Buffer): void {
+    const { clock, limits } = this.#front;
+    const { pool } = this.#settings;
+    const member = this.#tries < limits.triesMax ? pool.pick(this.#client.address, this.#tried) : null;
+    if (member === null) {
+      this.#front.counts.unserved++;
+      this.#refuse(this.#tries === 0 ? TcpEnd.noInstance : TcpEnd.unreachable);
+      return;
+    }
+    const startedAt = clock.now();
+    this.#tries++;
+    this.#member = member;
+    member.join(this, startedAt);
+    const opening = connectStream(member);
+    this.#opening = opening;
+    this.#deadline = clock.after(limits.connectMs, () => {
+      this.#missed(`no connection in ${limits.connectMs} ms`, false);
+      this.#connect(late);
+    });
+    const { socket } = opening;
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      // Later ones are the tunnel's to hear.
+      if (this.#opening !== opening) return;
+      this.#missed(error.code ?? error.message, ownFaults.has(error.code));
+      this.#connect(late);
+    });
+    socket.once("connect", () => {
+      if (this.#opening !== opening) return;
+      const now = clock.now();
+      this.#connectMs = now - startedAt;
+      member.answered(this.#connectMs, now);
+      this.#join(opening, late);
+    });
+  }
+
+  /** The instance did not accept. */
+  #missed(why: string, isOurs: boolean): void {
+    const member = this.#member!;
+    this.#front.counts.connectFailures++;
+    if (!isOurs) member.failed(why);
+    this.#tried = [...this.#tried, member];
+    this.#give();
+    if (!isOurs) return;
+    const fields = { service: this.#settings.pool.name, instance: member.id, reason: why };
+    this.#front.logger.warn(fields, "connecting failed for a reason of our own");
+  }
+
+  /** The instance is not, or no longer, this connection's. */
+  #give(): void {
+    this.#deadline?.cancel();
+    const opening = this.#opening;
+    this.#opening = null;
+    opening?.socket.destroy();
+    this.#member?.leave(this);
+    this.#member = null;
+  }
+
+  /* ---------------------------------------------------------------- the connection itself */
+
+  #join({ socket: upstream, memory }: OpenedStream, late: Buffer): void {
+    const client = this.#socket;
+    this.#deadline?.cancel();
+    this.#opening = null;
+    client.off("error", this.#failed);
+    client.off("close", this.#lost);
+    // One packet: whoever waits for the header wants the rest, too.
+    upstream.cork();
+    const header = this.#header();
+    if (header !== null) upstream.write(header);
+    this.#tunnel = this.#front.tunnels.open(client, upstream, {
+      lateFromClient: late,
+      upstreamMemory: memory,
+      onClosed: (end) => this.#ended(end, ""),
+    });
+    upstream.uncork();
+  }
+
+  #header(): Buffer | null {
+    const { proxyOut } = this.#settings;
+    if (proxyOut === undefined) return null;
+    const { remoteAddress, localAddress, localPort } = this.#socket;
+    // A client that is gone already has no addresses any more; its end follows.
+    const known = remoteAddress !== undefined && localAddress !== undefined;
+    const own = known ? { source: this.#client, destination: { address: localAddress, port: localPort ?? 0 } } : null;
+    const addresses = this.#said ?? own;
+    return proxyOut === "v1" ? encodeV1(addresses) : encodeV2(addresses);
+  }
+
+  /* ---------------------------------------------------------------- its end */
+
+  readonly #failed = (): void => {
+    this.#socket.destroy();
+  };
+
+  readonly #lost = (): void => this.#ended(TcpEnd.gone, "");
+
+  /** Before there was a connection to an instance: the client gets a reset, for it got nothing of what it came for. */
+  #refuse(end: TcpEnd, fault = ""): void {
+    this.#socket.off("close", this.#lost);
+    if (end === TcpEnd.crowded) this.#front.counts.refused++;
+    resetStream(this.#socket);
+    this.#ended(end, fault);
+  }
+
+  #ended(end: TcpEnd, fault: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#reader?.cancel();
+    this.#reader = null;
+    const instance = this.#tunnel === null ? "" : (this.#member?.id ?? "");
+    this.#give();
+    const { address, port } = this.#client;
+    if (this.#counted) this.#front.crowd.leave(address);
+    this.#front.forget(this, {
+      service: this.#settings.pool.name,
+      instance,
+      address,
+      port,
+      via: this.#via,
+      bytesIn: this.#tunnel?.bytesFromClient ?? 0,
+      bytesOut: this.#tunnel?.bytesFromUpstream ?? 0,
+      durationMs: Math.round(this.#front.clock.now() - this.#openedAt),
+      connectMs: Math.round(this.#connectMs),
+      tries: this.#tries,
+      end,
+      fault,
+    });
+  }
+}
+
+function mustSay(proxyIn: true | AddressRanges | undefined, address: string): boolean {
+  if (proxyIn === undefined) return false;
+  return proxyIn === true || proxyIn.has(address);
+}

@@ -1,0 +1,115 @@
+/**
+ * Owns a listening address of a TCP service: accepting, the bounds on connections, the settings, the log line of each
+ * connection, and stopping. What happens to one connection is in `connection.ts`.
+ */
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { type Clock, type Logger, listenFault } from "@tideway/base";
+import { keepAliveMs, Tunnels } from "../tunnel/index.ts";
+import { type Front, TcpConnection } from "./connection.ts";
+import {
+  defaultTcpLimits,
+  type TcpCounters,
+  TcpEnd,
+  type TcpLimits,
+  type TcpListener,
+  type TcpListenerOptions,
+  type TcpRecord,
+  type TcpSettings,
+} from "./contract.ts";
+import { Crowd } from "./crowd.ts";
+
+const backlog = 1_024;
+/** Ends that somebody should look at. */
+const troubling: ReadonlySet<TcpEnd> = new Set([TcpEnd.crowded, TcpEnd.noInstance, TcpEnd.unreachable]);
+
+export function createTcpListener(options: TcpListenerOptions): TcpListener {
+  return new TcpFront(options);
+}
+
+class TcpFront implements TcpListener, Front {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tunnels: Tunnels;
+  readonly crowd = new Crowd();
+  readonly counts = { accepted: 0, refused: 0, malformed: 0, unserved: 0, connectFailures: 0 };
+  settings: TcpSettings;
+  limits: TcpLimits;
+  readonly #options: TcpListenerOptions;
+  readonly #server: Server;
+  readonly #connections = new Set<TcpConnection>();
+  #onEmpty: (() => void) | null = null;
+
+  constructor(options: TcpListenerOptions) {
+    this.#options = options;
+    this.clock = options.clock;
+    this.logger = options.logger;
+    this.settings = options;
+    this.limits = { ...defaultTcpLimits, ...options.limits };
+    this.tunnels = new Tunnels(options.clock, this.limits.idleMs);
+    this.#server = createServer(
+      { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, pauseOnConnect: true },
+      (socket) => this.#accept(socket),
+    );
+  }
+
+  get counters(): TcpCounters {
+    const { idled, bytesFromClients, bytesFromUpstreams } = this.tunnels.counters;
+    return { connections: this.#connections.size, ...this.counts, idled, bytesFromClients, bytesFromUpstreams };
+  }
+
+  listen(): Promise<{ host: string; port: number }> {
+    const { host, port } = this.#options;
+    const server = this.#server;
+    return new Promise((resolve, reject) => {
+      const refuse = (error: Error): void => reject(listenFault(error, this.#options));
+      server.once("error", refuse);
+      server.listen({ host, port, backlog }, () => {
+        server.off("error", refuse);
+        // Accepting can fail later (no descriptors left): the listener goes on when there are some again.
+        server.on("error", (error) => this.logger.error({ err: error }, "accepting failed"));
+        const bound = server.address() as AddressInfo;
+        resolve({ host: bound.address, port: bound.port });
+      });
+    });
+  }
+
+  configure(settings: TcpSettings): void {
+    this.settings = settings;
+    this.limits = { ...defaultTcpLimits, ...settings.limits };
+    this.tunnels.limitIdle(this.limits.idleMs);
+  }
+
+  async close({ graceMs }: { graceMs: number }): Promise<void> {
+    this.#server.close();
+    for (const connection of this.#connections) if (connection.isUnknown) connection.breakOff();
+    if (this.#connections.size === 0) return;
+    const deadline = this.clock.after(graceMs, () => {
+      for (const connection of this.#connections) connection.breakOff();
+    });
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+    deadline.cancel();
+  }
+
+  #accept(socket: Socket): void {
+    this.counts.accepted++;
+    const crowded = this.#connections.size >= this.limits.connectionsMax;
+    const connection = new TcpConnection(socket, this);
+    this.#connections.add(connection);
+    connection.open(crowded);
+  }
+
+  forget(connection: TcpConnection, record: TcpRecord): void {
+    this.#connections.delete(connection);
+    const message = `connection ended: ${record.end}`;
+    if (troubling.has(record.end)) this.logger.warn(record, message);
+    else this.logger.info(record, message);
+    try {
+      this.#options.onRecord?.(record);
+    } catch (error) {
+      this.logger.error({ err: error }, "the access log failed");
+    }
+    if (this.#connections.size === 0) this.#onEmpty?.();
+  }
+}
