@@ -6,7 +6,7 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { limits } from "@tideway/base";
 import { systemClock as clock, systemRandom as random } from "@tideway/edge/clock";
-import { createListener } from "@tideway/edge/listener";
+import { createListener, type ListenerOptions } from "@tideway/edge/listener";
 import { Service, type ServiceOptions } from "../upstream/index.ts";
 import { WatchedLog } from "../upstream/testing.ts";
 import { createProxy, type ProxyOptions, type ProxyRoute, type ProxyTarget } from "./index.ts";
@@ -23,6 +23,7 @@ export interface GatewayOptions {
   readonly service?: Partial<ServiceOptions>;
   readonly proxy?: Partial<ProxyOptions>;
   readonly route?: ProxyRoute;
+  readonly listener?: Partial<ListenerOptions>;
 }
 
 /** A listener whose every request goes to instances "i0", "i1" … at these ports, all up. */
@@ -39,6 +40,7 @@ export async function gateway(ports: readonly number[], options: GatewayOptions 
     logger: log,
     limits,
     onExchange: (exchange) => target.handle(exchange),
+    ...options.listener,
   });
   const { port } = await listener.listen();
   open.unshift({ close: () => service.close() }, { close: () => listener.close({ graceMs: 0 }) });
