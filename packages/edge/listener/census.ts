@@ -31,6 +31,9 @@ interface Shedding {
 const SHED_BATCH = 32;
 /** Part of all connections that are closed at once at most, so that few are when few may be open. */
 const SHED_SHARE = 1 / 16;
+/** One that has been idle for less has perhaps a request on its way, as the first of a new client has: it is not closed. */
+const SHED_IDLE_MS = 500;
+const LEAVING_MAX = 64;
 /** How often the limit of descriptors is read anew. */
 const REFRESH_MS = 10_000;
 
@@ -59,6 +62,11 @@ export class Census {
   /** Addresses that connections are counted of now. */
   get addresses(): number {
     return this.#byAddress.size;
+  }
+
+  /** How many that are turned away may stay until they have read why: their descriptors are few, too. */
+  get leavingMax(): number {
+    return this.#descriptors.short ? 0 : Math.min(LEAVING_MAX, Math.ceil(this.#connectionsMax * SHED_SHARE));
   }
 
   get descriptorsShort(): boolean {
@@ -108,10 +116,10 @@ export class Census {
   }
 
   /** Closes the connections that have been idle the longest, of whichever listener; returns how many. */
-  makeRoom(): number {
+  makeRoom(now: number): number {
     const idle: Shedding[] = [];
     for (const member of this.#members)
-      for (const connection of member.connections) if (connection.idleSince >= 0) idle.push(connection);
+      for (const connection of member.connections) if (mayGo(connection.idleSince, now)) idle.push(connection);
     idle.sort((a, b) => a.idleSince - b.idleSince);
     const batch = idle.slice(0, Math.min(SHED_BATCH, Math.ceil(this.#total * SHED_SHARE)));
     for (const connection of batch) connection.shed();
@@ -125,7 +133,7 @@ export class Census {
       this.#refreshedAt = now;
       this.#descriptors.refresh();
     } else this.#descriptors.look();
-    return this.#descriptors.short ? this.makeRoom() : 0;
+    return this.#descriptors.short ? this.makeRoom(now) : 0;
   }
 
   #keyOf(address: string): string {
@@ -133,6 +141,10 @@ export class Census {
     if (this.#uncounted?.has(address) === true) return "";
     return address.includes(":") ? network64(address) : address;
   }
+}
+
+function mayGo(idleSince: number, now: number): boolean {
+  return idleSince >= 0 && now - idleSince >= SHED_IDLE_MS;
 }
 
 /** The first four groups of an IPv6 address; an IPv4 address as it is. */

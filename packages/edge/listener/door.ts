@@ -14,9 +14,6 @@ import { Repeats } from "./repeats.ts";
 import type { Shared } from "./shared.ts";
 import { Incoming } from "./stream.ts";
 
-/** Turned away and not closed yet: so that what the client sent meanwhile makes no reset that overtakes its answer. */
-const LEAVING_MAX = 64;
-
 const nothing = Buffer.alloc(0);
 
 /** Why somebody is turned away, with what is answered. */
@@ -32,6 +29,7 @@ export class Door {
   readonly #census: Census;
   readonly #repeats: Repeats;
   readonly #waiting = new Set<Preamble>();
+  /** Turned away, and since when: so that what the client sent meanwhile makes no reset that overtakes its answer. */
   readonly #leaving = new Map<Socket, number>();
 
   constructor(shared: Shared) {
@@ -108,7 +106,7 @@ export class Door {
   }
 
   #shed(): boolean {
-    const shed = this.#census.makeRoom();
+    const shed = this.#census.makeRoom(this.#shared.clock.now());
     if (shed > 0) this.#noteShed(shed, "idle connections were closed to make room");
     return shed > 0;
   }
@@ -128,14 +126,14 @@ export class Door {
       const fields = { id, address: client.address, code, connections: this.#census.total, times };
       shared.logger.warn(fields, `connection turned away: ${message}`);
     });
-    const leaving = this.#leaving;
-    const lingers = leaving.size < LEAVING_MAX && !this.#census.descriptorsShort;
-    if (lingers) leaving.set(socket, shared.clock.now());
     socket.on("error", () => socket.destroy());
-    socket.on("close", () => leaving.delete(socket));
-    socket.resume();
-    socket.end(refusal(status, null, id, "", shared.dateLine()), "latin1", () => {
-      if (!lingers) socket.destroy();
-    });
+    // Written before this returns: there is nothing before it.
+    socket.end(refusal(status, null, id, "", shared.dateLine()), "latin1");
+    if (this.#leaving.size < this.#census.leavingMax) {
+      this.#leaving.set(socket, shared.clock.now());
+      socket.on("close", () => this.#leaving.delete(socket));
+      socket.resume();
+      // Its descriptor is free at once, for a flood is accepted in one go.
+    } else socket.destroy();
   }
 }

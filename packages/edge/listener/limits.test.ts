@@ -153,7 +153,7 @@ test("over the connection limit the oldest idle connections make room", async (c
     client.say(get());
     await client.hears("pong");
     clients.push(client);
-    rig.clock.advance(10);
+    rig.clock.advance(1_000);
   }
   clients[0]!.say(get());
   await clients[0]!.hears((heard) => heard.split("pong").length === 3);
@@ -163,6 +163,21 @@ test("over the connection limit the oldest idle connections make room", async (c
   await clients[1]!.untilClosed();
   assert.deepEqual([clients[0]!.closed, clients[2]!.closed], [false, false], "only the longest idle one went");
   assert.equal(rig.listener.counters.shed, 1);
+});
+
+test("a connection that came just now is not closed for the next one: its request may be on its way", async (context) => {
+  const rig = await startRig(context, (exchange) => answer(exchange, "pong"), { connectionsMax: 1 });
+  const first = await rig.client();
+  await eventually(() => rig.listener.counters.connections === 1);
+  rig.clock.advance(499);
+  assert.match(await (await rig.client()).untilEnd(), /^HTTP\/1.1 503 /);
+  first.say(get());
+  await first.hears("pong");
+  rig.clock.advance(500);
+  const later = await rig.client();
+  later.say(get());
+  await later.hears("pong");
+  await first.untilClosed();
 });
 
 test("over the connection limit, with none idle, a new client gets a 503 and is closed", async (context) => {
