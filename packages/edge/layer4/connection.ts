@@ -6,11 +6,19 @@
  * ahead stays in the system's buffers, and its first bytes reach one instance only.
  */
 import type { Socket } from "node:net";
-import { type AddressRanges, type Clock, canonicalAddress, type Logger, type Timer } from "@tideway/base";
-import { encodeV1, encodeV2, type ProxyAddresses, type ProxyHeader } from "@tideway/wire/proxyprotocol";
+import {
+  type AddressRanges,
+  type ClientInfo,
+  type Clock,
+  canonicalAddress,
+  type Logger,
+  type Timer,
+} from "@tideway/base";
+import type { ProxyHeader } from "@tideway/wire/proxyprotocol";
 import { connectStream, type OpenedStream, resetStream, type Tunnel, type Tunnels } from "../tunnel/index.ts";
+import { isOwnFault, proxyHeader } from "../upstream/index.ts";
 import { TcpEnd, type TcpLimits, type TcpRecord, type TcpSettings } from "./contract.ts";
-import type { Crowd } from "./crowd.ts";
+import type { Seats } from "./crowd.ts";
 import { HeaderReader } from "./header.ts";
 import type { Layer4Member, Line } from "./member.ts";
 
@@ -21,21 +29,11 @@ export interface Front {
   readonly settings: TcpSettings;
   readonly limits: TcpLimits;
   readonly tunnels: Tunnels;
-  readonly crowd: Crowd;
+  readonly seats: Seats;
   readonly counts: { refused: number; malformed: number; unserved: number; connectFailures: number };
   forget(connection: TcpConnection, record: TcpRecord): void;
 }
 
-/** Failures to connect that say nothing about the instance: descriptors, memory or ports of ours have run out. */
-const ownFaults: ReadonlySet<string | undefined> = new Set([
-  "EMFILE",
-  "ENFILE",
-  "ENOBUFS",
-  "ENOMEM",
-  "EADDRNOTAVAIL",
-  "EACCES",
-  "EPERM",
-]);
 const untried: readonly Layer4Member[] = [];
 const nothing = Buffer.alloc(0);
 
@@ -45,11 +43,11 @@ export class TcpConnection implements Line {
   /** As they were when it was accepted. */
   readonly #settings: TcpSettings;
   readonly #openedAt: number;
-  #client: { readonly address: string; readonly port: number };
+  /** Both ends: of the socket, or as its PROXY header says. */
+  #client: ClientInfo;
   #via = "";
-  /** Both ends as the PROXY header says; null without one. */
-  #said: ProxyAddresses | null = null;
-  #counted = false;
+  /** What it has to leave the census with. */
+  #seat = "";
   #reader: HeaderReader | null = null;
   #tried = untried;
   #tries = 0;
@@ -65,15 +63,20 @@ export class TcpConnection implements Line {
     this.#front = front;
     this.#settings = front.settings;
     this.#openedAt = front.clock.now();
-    this.#client = { address: canonicalAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+    this.#client = {
+      address: canonicalAddress(socket.remoteAddress ?? ""),
+      port: socket.remotePort ?? 0,
+      localAddress: canonicalAddress(socket.localAddress ?? ""),
+      localPort: socket.localPort ?? 0,
+      secure: false,
+    };
   }
 
-  /** `crowded`: there are too many of all addresses already. */
-  open(crowded: boolean): void {
+  /** It has entered the census. */
+  open(): void {
     this.#socket.on("error", this.#failed);
     this.#socket.on("close", this.#lost);
-    if (crowded) this.#refuse(TcpEnd.crowded);
-    else if (!mustSay(this.#settings.proxyIn, this.#client.address)) this.#admit(nothing);
+    if (!mustSay(this.#settings.proxyProtocol, this.#client.address)) this.#admit(nothing);
     else {
       const { clock, limits } = this.#front;
       this.#reader = new HeaderReader(this.#socket, clock, limits.headerMs, (header, rest, fault) =>
@@ -96,32 +99,48 @@ export class TcpConnection implements Line {
 
   #introduced(header: ProxyHeader | null, rest: Buffer, fault: string): void {
     this.#reader = null;
+    if (header === null && fault === "") {
+      // A balancer's probe: it connects and closes.
+      this.#refuse(TcpEnd.gone);
+      return;
+    }
     if (header === null) {
       this.#front.counts.malformed++;
       this.#refuse(TcpEnd.badHeader, fault);
       return;
     }
     this.#via = this.#client.address;
-    this.#said = header.protocol === "UNIX" || header.protocol === "UNIX_DGRAM" ? null : header.addresses;
-    if (this.#said !== null) {
-      const { address, port } = this.#said.source;
-      this.#client = { address: canonicalAddress(address), port };
+    const { addresses, protocol } = header;
+    if (addresses !== null && protocol !== "UNIX" && protocol !== "UNIX_DGRAM") {
+      const { source, destination } = addresses;
+      this.#client = {
+        address: canonicalAddress(source.address),
+        port: source.port,
+        localAddress: canonicalAddress(destination.address),
+        localPort: destination.port,
+        secure: false,
+      };
     }
     this.#admit(rest);
   }
 
   #admit(late: Buffer): void {
-    this.#counted = this.#front.crowd.enter(this.#client.address, this.#front.limits.connectionsPerAddressMax);
-    if (this.#counted) this.#connect(late);
-    else this.#refuse(TcpEnd.crowded);
+    const seat = this.#front.seats.claim(this.#client.address);
+    if (seat === null) {
+      this.#front.counts.refused++;
+      this.#refuse(TcpEnd.crowded);
+      return;
+    }
+    this.#seat = seat;
+    this.#connect(late);
   }
 
   /* ---------------------------------------------------------------- which instance */
 
   #connect(late: Buffer): void {
     const { clock, limits } = this.#front;
-    const { pool } = this.#settings;
-    const member = this.#tries < limits.triesMax ? pool.pick(this.#client.address, this.#tried) : null;
+    const { service } = this.#settings;
+    const member = this.#tries < limits.triesMax ? service.take(this, this.#client.address, this.#tried) : null;
     if (member === null) {
       this.#front.counts.unserved++;
       this.#refuse(this.#tries === 0 ? TcpEnd.noInstance : TcpEnd.unreachable);
@@ -130,18 +149,17 @@ export class TcpConnection implements Line {
     const startedAt = clock.now();
     this.#tries++;
     this.#member = member;
-    member.join(this, startedAt);
     const opening = connectStream(member);
     this.#opening = opening;
     this.#deadline = clock.after(limits.connectMs, () => {
-      this.#missed(`no connection in ${limits.connectMs} ms`, false);
+      this.#missed(`no connection in ${limits.connectMs} ms`, false, startedAt);
       this.#connect(late);
     });
     const { socket } = opening;
     socket.on("error", (error: NodeJS.ErrnoException) => {
       // Later ones are the tunnel's to hear.
       if (this.#opening !== opening) return;
-      this.#missed(error.code ?? error.message, ownFaults.has(error.code));
+      this.#missed(error.code ?? error.message, isOwnFault(error.code), startedAt);
       this.#connect(late);
     });
     socket.once("connect", () => {
@@ -154,14 +172,14 @@ export class TcpConnection implements Line {
   }
 
   /** The instance did not accept. */
-  #missed(why: string, isOurs: boolean): void {
+  #missed(why: string, isOurs: boolean, startedAt: number): void {
     const member = this.#member!;
     this.#front.counts.connectFailures++;
-    if (!isOurs) member.failed(why);
+    if (!isOurs) member.failed(why, true, startedAt);
     this.#tried = [...this.#tried, member];
     this.#give();
     if (!isOurs) return;
-    const fields = { service: this.#settings.pool.name, instance: member.id, reason: why };
+    const fields = { service: this.#settings.service.name, instance: member.id, reason: why };
     this.#front.logger.warn(fields, "connecting failed for a reason of our own");
   }
 
@@ -185,25 +203,14 @@ export class TcpConnection implements Line {
     client.off("close", this.#lost);
     // One packet: whoever waits for the header wants the rest, too.
     upstream.cork();
-    const header = this.#header();
-    if (header !== null) upstream.write(header);
+    const { proxyProtocol } = this.#settings.service;
+    if (proxyProtocol !== undefined) upstream.write(proxyHeader(proxyProtocol, this.#client));
     this.#tunnel = this.#front.tunnels.open(client, upstream, {
       lateFromClient: late,
       upstreamMemory: memory,
       onClosed: (end) => this.#ended(end, ""),
     });
     upstream.uncork();
-  }
-
-  #header(): Buffer | null {
-    const { proxyOut } = this.#settings;
-    if (proxyOut === undefined) return null;
-    const { remoteAddress, localAddress, localPort } = this.#socket;
-    // A client that is gone already has no addresses any more; its end follows.
-    const known = remoteAddress !== undefined && localAddress !== undefined;
-    const own = known ? { source: this.#client, destination: { address: localAddress, port: localPort ?? 0 } } : null;
-    const addresses = this.#said ?? own;
-    return proxyOut === "v1" ? encodeV1(addresses) : encodeV2(addresses);
   }
 
   /* ---------------------------------------------------------------- its end */
@@ -217,7 +224,6 @@ export class TcpConnection implements Line {
   /** Before there was a connection to an instance: the client gets a reset, for it got nothing of what it came for. */
   #refuse(end: TcpEnd, fault = ""): void {
     this.#socket.off("close", this.#lost);
-    if (end === TcpEnd.crowded) this.#front.counts.refused++;
     resetStream(this.#socket);
     this.#ended(end, fault);
   }
@@ -230,9 +236,9 @@ export class TcpConnection implements Line {
     const instance = this.#tunnel === null ? "" : (this.#member?.id ?? "");
     this.#give();
     const { address, port } = this.#client;
-    if (this.#counted) this.#front.crowd.leave(address);
+    this.#front.seats.leave(this.#seat);
     this.#front.forget(this, {
-      service: this.#settings.pool.name,
+      service: this.#settings.service.name,
       instance,
       address,
       port,
@@ -248,7 +254,7 @@ export class TcpConnection implements Line {
   }
 }
 
-function mustSay(proxyIn: true | AddressRanges | undefined, address: string): boolean {
-  if (proxyIn === undefined) return false;
-  return proxyIn === true || proxyIn.has(address);
+function mustSay(who: boolean | AddressRanges | undefined, address: string): boolean {
+  if (who === undefined || typeof who === "boolean") return who === true;
+  return who.has(address);
 }

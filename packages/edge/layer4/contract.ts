@@ -3,14 +3,15 @@
  */
 import type { AddressRanges, Clock, Logger } from "@tideway/base";
 import { TunnelEnd } from "../tunnel/index.ts";
-import type { Layer4Pool } from "./member.ts";
+import type { Seats } from "./crowd.ts";
+import type { Layer4Service } from "./service.ts";
 
 export interface TcpLimits {
   /** How long an instance may take to accept a connection; then another one is tried. */
   readonly connectMs: number;
   /** Instances that are tried for one connection. */
   readonly triesMax: number;
-  /** Open at once; each takes two descriptors. One more is reset. */
+  /** Open at once; each takes two descriptors. One more is reset. Not looked at when the listener is given a census. */
   readonly connectionsMax: number;
   /** The same for one client address, as a PROXY header says it where there is one. */
   readonly connectionsPerAddressMax: number;
@@ -31,16 +32,14 @@ export const defaultTcpLimits: TcpLimits = Object.freeze({
 
 /** What may change while connections are open: it holds for those that are accepted afterwards (`idleMs` for all). */
 export interface TcpSettings {
-  /** The instances, their balancing and their health: `createLayer4Pool`. The key that policies hash is the client's address. */
-  readonly pool: Layer4Pool;
+  /** Where connections go. */
+  readonly service: Layer4Service;
   readonly limits?: Partial<TcpLimits>;
-  /** A PROXY header of this version goes ahead of what the client sends; none unless given. */
-  readonly proxyOut?: "v1" | "v2";
   /**
    * Who must begin with a PROXY header, whose client is then the client: everybody (`true`), or those who connect from these
    * addresses, while others are taken for what they are. Nobody unless given.
    */
-  readonly proxyIn?: true | AddressRanges;
+  readonly proxyProtocol?: boolean | AddressRanges;
 }
 
 export interface TcpListenerOptions extends TcpSettings {
@@ -49,6 +48,8 @@ export interface TcpListenerOptions extends TcpSettings {
   readonly port: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Counts connections over several listeners; one of its own, with the bounds of `limits`, unless given. */
+  readonly census?: Seats;
   /** How a person moves this listener to another port: ends the error for a port that is taken. */
   readonly hint?: string;
   /** Called once per connection, after its end. */

@@ -50,7 +50,7 @@ describe("beside HAProxy", { skip: requires("haproxy") }, () => {
       const behind = await freePort();
       const answers = '  http-request return status 200 content-type text/plain lf-string "client %[src]:%[src_port]"';
       await startHaproxy(`frontend f\n  mode http\n  bind 127.0.0.1:${behind} accept-proxy\n${answers}`, behind);
-      const { port } = await tcpRig([{ port: behind }], { proxyIn: true, proxyOut: out });
+      const { port } = await tcpRig([{ port: behind }], { proxyProtocol: true }, { proxyProtocol: out });
       const front = await freePort();
       await startHaproxy(
         `listen f\n  mode tcp\n  bind 127.0.0.1:${front}\n  server s 127.0.0.1:${port} ${into}`,

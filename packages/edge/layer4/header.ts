@@ -6,7 +6,10 @@ import type { Socket } from "node:net";
 import type { Clock, Timer } from "@tideway/base";
 import { decode, type ProxyHeader } from "@tideway/wire/proxyprotocol";
 
-/** `header` is null when none came, and `fault` says why; `rest` had arrived behind it. The socket is not read any more. */
+/**
+ * `header` is null when none came, and `fault` says why (empty: the connection ended before its first byte). `rest` had
+ * arrived behind it. The socket is not read any more.
+ */
 export type HeaderDone = (header: ProxyHeader | null, rest: Buffer, fault: string) => void;
 
 const nothing: Buffer = Buffer.alloc(0);
@@ -20,7 +23,7 @@ export class HeaderReader {
   constructor(socket: Socket, clock: Clock, deadlineMs: number, done: HeaderDone) {
     this.#socket = socket;
     this.#done = done;
-    this.#timer = clock.after(deadlineMs, () => this.#finish(null, nothing, "PROXY_LATE"));
+    this.#timer = clock.after(deadlineMs, () => this.#finish(null, nothing, "PROXY_TIMEOUT"));
     socket.on("data", this.#read);
     socket.on("end", this.#ended);
     socket.resume();
@@ -41,7 +44,7 @@ export class HeaderReader {
     else if (step.state === "fault") this.#finish(null, nothing, step.fault.code);
   };
 
-  readonly #ended = (): void => this.#finish(null, nothing, "PROXY_TRUNCATED");
+  readonly #ended = (): void => this.#finish(null, nothing, this.#bytes.length === 0 ? "" : "PROXY_CUT");
 
   #finish(header: ProxyHeader | null, rest: Buffer, fault: string): void {
     this.cancel();

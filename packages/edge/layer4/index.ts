@@ -9,5 +9,6 @@ export {
   type TcpRecord,
   type TcpSettings,
 } from "./contract.ts";
-export { createLayer4Pool, Layer4Member, type Layer4Pool, passiveProbe, portProbe } from "./member.ts";
+export type { Seats } from "./crowd.ts";
+export { type Layer4Options, Layer4Service, type Layer4Settings, type Transport } from "./service.ts";
 export { createTcpListener } from "./tcp.ts";

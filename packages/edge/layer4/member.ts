@@ -1,9 +1,9 @@
 /**
  * Owns an instance of a TCP or UDP service as these see it: a pool's member that knows what is under way there, so that all
- * of it can be ended at the deadline of a drain. And how such instances are probed. Refuses to choose and to judge.
+ * of it can be ended at the deadline of a drain. Refuses to choose and to judge.
  */
-import type { Clock } from "@tideway/base";
-import { Member, Pool, type PoolOptions, type ProbeMaker, type ProbeTarget } from "../upstream/index.ts";
+import type { Clock, Timer } from "@tideway/base";
+import { Member, type MemberAddress, type MemberOwner } from "../upstream/index.ts";
 
 /** A connection or session at an instance. */
 export interface Line {
@@ -12,7 +12,16 @@ export interface Line {
 }
 
 export class Layer4Member extends Member {
+  readonly #clock: Clock;
+  readonly #drainMs: () => number;
   readonly #lines = new Set<Line>();
+  #deadline: Timer | null = null;
+
+  constructor(address: MemberAddress, owner: MemberOwner, clock: Clock, drainMs: () => number) {
+    super(address, owner, clock.now());
+    this.#clock = clock;
+    this.#drainMs = drainMs;
+  }
 
   /** Counted as under way from now on. */
   join(line: Line, now: number): void {
@@ -21,46 +30,24 @@ export class Layer4Member extends Member {
   }
 
   leave(line: Line): void {
-    if (this.#lines.delete(line)) this.end();
+    if (!this.#lines.delete(line)) return;
+    if (this.#lines.size === 0) this.reinstate();
+    this.end();
   }
 
-  /** Ends whatever is under way there: at the deadline of a drain, or because its process is about to go. */
+  /** It drains, or was removed: what is under way has its time to end. */
+  override retire(): void {
+    const drainMs = this.#drainMs();
+    if (drainMs === 0 || this.#lines.size === 0) return;
+    this.#deadline ??= this.#clock.after(drainMs, () => this.destroy());
+  }
+
+  override reinstate(): void {
+    this.#deadline?.cancel();
+    this.#deadline = null;
+  }
+
   override destroy(): void {
     for (const line of [...this.#lines]) line.breakOff();
   }
-}
-
-export type Layer4Pool = Pool<Layer4Member>;
-
-/**
- * The pool of a TCP or UDP service. What is under way at an instance that is down or drains goes on; `destroy` of the member ends
- * it, and `close` of the pool ends all.
- */
-export function createLayer4Pool(options: PoolOptions): Layer4Pool {
-  return new Pool(options, (address, owner, now) => new Layer4Member(address, owner, now));
-}
-
-/**
- * Asks nothing: an instance counts as up from the start, and after that only how it fares speaks for or against it. What a
- * UDP service has unless told otherwise, since nothing answers to an empty question.
- */
-export function passiveProbe(clock: Clock): ProbeMaker {
-  const known = new WeakSet<ProbeTarget>();
-  return (target, done) => {
-    const isNew = !known.has(target);
-    known.add(target);
-    const timer = isNew ? clock.after(0, () => done(true, "")) : null;
-    return {
-      cancel: () => {
-        timer?.cancel();
-        // It was told to drain, or left: should it come back, it counts as up again.
-        known.delete(target);
-      },
-    };
-  };
-}
-
-/** Asks another port of the same machine: where a UDP service says over TCP or HTTP how it does. */
-export function portProbe(port: number, probe: ProbeMaker): ProbeMaker {
-  return ({ host }, done) => probe({ host, port }, done);
 }

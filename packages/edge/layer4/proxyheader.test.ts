@@ -30,10 +30,10 @@ function ranges(...list: string[]) {
 
 describe("a PROXY header towards the instance", () => {
   async function received(
-    proxyOut: "v1" | "v2",
+    proxyProtocol: "v1" | "v2",
   ): Promise<{ client: Socket; port: number; bytes(count: number): Promise<Buffer> }> {
     const server = await TcpServer.open();
-    const { connect, port } = await tcpRig([server], { proxyOut });
+    const { connect, port } = await tcpRig([server], {}, { proxyProtocol });
     const accepted = server.next();
     const client = await connect();
     const chunks: Buffer[] = [];
@@ -71,7 +71,7 @@ describe("a PROXY header from in front", () => {
   ] as const) {
     it(`${name}, byte by byte, names the client; what follows it is passed on, and nothing else`, async () => {
       const server = await TcpServer.open(echo);
-      const { connect, records } = await tcpRig([server], { proxyIn: true });
+      const { connect, records } = await tcpRig([server], { proxyProtocol: true });
       const client = await connect();
       client.setNoDelay(true);
       const heard = hear(client);
@@ -93,7 +93,7 @@ describe("a PROXY header from in front", () => {
 
   it("is passed on in the other version, in one piece with what came behind it", async () => {
     const server = await TcpServer.open();
-    const { connect } = await tcpRig([server], { proxyIn: true, proxyOut: "v2" });
+    const { connect } = await tcpRig([server], { proxyProtocol: true }, { proxyProtocol: "v2" });
     const accepted = server.next();
     const client = await connect();
     client.write(`${v1}hello`);
@@ -103,7 +103,7 @@ describe("a PROXY header from in front", () => {
 
   it("LOCAL, as health checks send it: the connection's own ends hold", async () => {
     const server = await TcpServer.open(echo);
-    const { connect, records } = await tcpRig([server], { proxyIn: true });
+    const { connect, records } = await tcpRig([server], { proxyProtocol: true });
     const client = await connect();
     const { localPort } = client;
     client.end(local);
@@ -119,11 +119,11 @@ describe("a PROXY header from in front", () => {
   for (const [name, bytes, fault] of [
     ["no header at all", "GET / HTTP/1.1\r\n\r\n", "PROXY_ABSENT"],
     ["a broken header", "PROXY TCP4 192.0.2.7 198.51.100.1 40000\r\n", "PROXY_V1_SHAPE"],
-    ["a header without an end", "PROXY TCP4 192.0.2.7", "PROXY_TRUNCATED"],
+    ["a header without an end", "PROXY TCP4 192.0.2.7", "PROXY_CUT"],
   ] as const) {
     it(`${name}: a reset, and no instance hears of it`, async () => {
       const server = await TcpServer.open(echo);
-      const { connect, listener, records } = await tcpRig([server], { proxyIn: true });
+      const { connect, listener, records } = await tcpRig([server], { proxyProtocol: true });
       const client = await connect();
       const heard = hear(client);
       client.end(bytes);
@@ -138,20 +138,28 @@ describe("a PROXY header from in front", () => {
   it("must be whole within its deadline", async () => {
     const clock = new FakeClock();
     const server = await TcpServer.open(echo);
-    const { connect, listener, records } = await tcpRig([server], { proxyIn: true, clock });
+    const { connect, listener, records } = await tcpRig([server], { proxyProtocol: true, clock });
     const heard = hear(await connect());
     await until(() => listener.counters.connections === 1);
     clock.advance(9_999);
     assert.equal(records.length, 0);
     clock.advance(1);
     await heard.closed;
-    assert.deepEqual([records[0]!.end, records[0]!.fault], [TcpEnd.badHeader, "PROXY_LATE"]);
+    assert.deepEqual([records[0]!.end, records[0]!.fault], [TcpEnd.badHeader, "PROXY_TIMEOUT"]);
     assert.equal(clock.pendingCount, 0);
+  });
+
+  it("a balancer that connects and closes, to see whether we are there, is no fault", async () => {
+    const { connect, listener, records } = await tcpRig([], { proxyProtocol: true });
+    const client = await connect();
+    client.end();
+    await until(() => records.length === 1);
+    assert.deepEqual([records[0]!.end, records[0]!.fault, listener.counters.malformed], [TcpEnd.gone, "", 0]);
   });
 
   it("a client that goes before its header is whole is told as gone, and leaves nothing behind", async () => {
     const clock = new FakeClock();
-    const { connect, listener, records } = await tcpRig([], { proxyIn: true, clock });
+    const { connect, listener, records } = await tcpRig([], { proxyProtocol: true, clock });
     const client = await connect();
     client.write("PROXY");
     await until(() => listener.counters.connections === 1);
@@ -163,13 +171,13 @@ describe("a PROXY header from in front", () => {
 
   it("is asked of the named addresses only; what looks like one from others is theirs to send", async () => {
     const server = await TcpServer.open(echo);
-    const proxied = await tcpRig([server], { proxyIn: ranges("127.0.0.0/8") });
+    const proxied = await tcpRig([server], { proxyProtocol: ranges("127.0.0.0/8") });
     const trusted = await proxied.connect();
     trusted.end(`${v1}hello`);
     const heard = hear(trusted);
     await heard.closed;
     assert.equal(heard.text, "hello");
-    const direct = await tcpRig([server], { proxyIn: ranges("10.0.0.0/8") });
+    const direct = await tcpRig([server], { proxyProtocol: ranges("10.0.0.0/8") });
     const other = await direct.connect();
     other.end(`${v1}hello`);
     const echoed = hear(other);
@@ -182,7 +190,7 @@ describe("a PROXY header from in front", () => {
   it("bounds and balancing go by the client that it names", async () => {
     const server = await TcpServer.open(echo);
     const { connect, listener } = await tcpRig([server], {
-      proxyIn: true,
+      proxyProtocol: true,
       limits: { connectionsPerAddressMax: 1 },
     });
     const ends = async (header: string): Promise<string> => {
@@ -200,7 +208,7 @@ describe("a PROXY header from in front", () => {
   });
 
   it("those whose header is not whole yet do not hold up the end of the service", async () => {
-    const { connect, listener, records } = await tcpRig([], { proxyIn: true });
+    const { connect, listener, records } = await tcpRig([], { proxyProtocol: true });
     const client = await connect();
     client.write("PROXY");
     await until(() => listener.counters.connections === 1);

@@ -7,16 +7,15 @@ import { once } from "node:events";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { connect as connectSocket, createServer } from "node:net";
 import { afterEach } from "node:test";
-import type { Clock } from "@tideway/base";
-import { SeededRandom } from "@tideway/base/testing";
+import { FakeClock, SeededRandom } from "@tideway/base/testing";
 import { systemClock } from "@tideway/edge/clock";
 import { connected, type Heard, hear } from "../tunnel/testing.ts";
-import type { MemberAddress, PoolOptions } from "../upstream/index.ts";
+import type { MemberAddress } from "../upstream/index.ts";
 import { WatchedLog } from "../upstream/testing.ts";
 import {
-  createLayer4Pool,
   createTcpListener,
-  type Layer4Pool,
+  type Layer4Options,
+  Layer4Service,
   type TcpListener,
   type TcpListenerOptions,
   type TcpRecord,
@@ -116,37 +115,34 @@ export function tells(name: string): (socket: Socket) => void {
   };
 }
 
-/** Everything is as its answer says at once: no probe's connection comes to the servers. */
-export function upAtOnce(_: unknown, done: (passed: boolean, why: string) => void): { cancel(): void } {
-  const timer = systemClock.after(0, () => done(true, ""));
-  return { cancel: () => timer.cancel() };
-}
-
-export async function poolOf(
+/** A service of instances "i0", "i1" …, all up: their probes go to a port of their own, and on a clock that stands still. */
+export async function serviceOf(
   log: WatchedLog,
   addresses: readonly (Partial<MemberAddress> & { port: number })[],
-  options: Partial<PoolOptions> = {},
-): Promise<Layer4Pool> {
-  const pool = createLayer4Pool({
+  options: Partial<Layer4Options> = {},
+): Promise<Layer4Service> {
+  const pulse = await TcpServer.open();
+  const service = new Layer4Service({
     name: "db",
-    clock: systemClock,
+    transport: "tcp",
+    clock: new FakeClock(),
     random: new SeededRandom(1),
     logger: log,
     balance: "round-robin",
-    probe: upAtOnce,
+    healthPort: pulse.port,
     ...options,
   });
-  open.push(pool);
+  open.push(service);
   for (const [i, { id = `i${i}`, host = "127.0.0.1", port, weight = 1 }] of addresses.entries()) {
-    pool.add({ id, host, port, weight });
+    service.add({ id, host, port, weight });
     await log.state(id, "up");
   }
-  return pool;
+  return service;
 }
 
 export interface TcpRig {
   readonly listener: TcpListener;
-  readonly pool: Layer4Pool;
+  readonly service: Layer4Service;
   readonly log: WatchedLog;
   readonly records: TcpRecord[];
   readonly port: number;
@@ -158,11 +154,11 @@ export interface TcpRig {
 /** A TCP service of instances "i0", "i1" …, all up. */
 export async function tcpRig(
   addresses: readonly (Partial<MemberAddress> & { port: number })[],
-  options: Partial<TcpListenerOptions> & { clock?: Clock } = {},
-  pool: Partial<PoolOptions> = {},
+  options: Partial<TcpListenerOptions> = {},
+  settings: Partial<Layer4Options> = {},
 ): Promise<TcpRig> {
   const log = new WatchedLog();
-  const made = options.pool ?? (await poolOf(log, addresses, pool));
+  const service = options.service ?? (await serviceOf(log, addresses, settings));
   const records: TcpRecord[] = [];
   const listener = createTcpListener({
     host: "127.0.0.1",
@@ -171,14 +167,14 @@ export async function tcpRig(
     logger: log,
     onRecord: (record) => records.push(record),
     ...options,
-    pool: made,
+    service,
   });
   const { port } = await listener.listen();
   const clients: Socket[] = [];
   open.push({
     close: async () => {
       for (const client of clients) client.destroy();
-      made.close();
+      service.close();
       await listener.close({ graceMs: 0 });
     },
   });
@@ -192,5 +188,5 @@ export async function tcpRig(
     clients.push(client);
     return hear(client);
   };
-  return { listener, pool: made, log, records, port, connect, attempt };
+  return { listener, service, log, records, port, connect, attempt };
 }

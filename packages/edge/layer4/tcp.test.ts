@@ -3,9 +3,10 @@ import { once } from "node:events";
 import { describe, it } from "node:test";
 import { OperatorError } from "@tideway/base";
 import { FakeClock } from "@tideway/base/testing";
+import { Census } from "../listener/index.ts";
 import { connected, hear, until } from "../tunnel/testing.ts";
 import { createTcpListener, TcpEnd } from "./index.ts";
-import { deafServer, echo, poolOf, TcpServer, tcpRig, tells } from "./rig.testing.ts";
+import { deafServer, echo, serviceOf, TcpServer, tcpRig, tells } from "./rig.testing.ts";
 
 describe("a TCP service", () => {
   it("passes bytes both ways and tells of it once the connection has ended", async () => {
@@ -159,13 +160,14 @@ describe("a TCP service", () => {
 describe("a TCP service's bounds", () => {
   it("one connection more than there may be is reset, until one has ended", async () => {
     const server = await TcpServer.open(echo);
-    const { attempt, connect, listener, records } = await tcpRig([server], { limits: { connectionsMax: 2 } });
+    const { attempt, connect, listener, log } = await tcpRig([server], { limits: { connectionsMax: 2 } });
     const [first] = [await connect(), await connect()];
     await until(() => listener.counters.accepted === 2);
     const third = attempt();
     await third.closed;
     assert.deepEqual([third.ended, third.error], [false, "ECONNRESET"]);
-    assert.deepEqual([records[0]!.end, listener.counters.refused], [TcpEnd.crowded, 1]);
+    assert.equal(listener.counters.refused, 1);
+    assert.ok(log.lines.some(({ message }) => message === "connection turned away"));
     first.end();
     await until(() => listener.counters.connections === 1);
     const fourth = await connect();
@@ -199,6 +201,19 @@ describe("a TCP service's bounds", () => {
     assert.equal(listener.counters.refused, 1);
   });
 
+  it("are those of a census, where listeners share one: it is asked for room, and told of every end", async () => {
+    const server = await TcpServer.open(echo);
+    const census = new Census({ connectionsMax: 2, connectionsPerAddressMax: 1 });
+    const one = await tcpRig([server], { census });
+    const other = await tcpRig([server], { census });
+    const clients = [await one.connect(), await other.connect()];
+    await until(() => census.total === 2);
+    await other.attempt().closed;
+    assert.deepEqual([one.listener.counters.refused, other.listener.counters.refused], [0, 1]);
+    for (const client of clients) client.end();
+    await until(() => census.total === 0 && census.addresses === 0);
+  });
+
   it("a silent connection is reset when there is a limit of silence", async () => {
     const clock = new FakeClock();
     const server = await TcpServer.open(echo);
@@ -217,11 +232,11 @@ describe("a TCP service's bounds", () => {
   });
 
   it("a port that is taken is an operator's error with the way out of who configured it", async () => {
-    const { port, pool, log } = await tcpRig([]);
+    const { port, service, log } = await tcpRig([]);
     const second = createTcpListener({
       host: "127.0.0.1",
       port,
-      pool,
+      service,
       clock: new FakeClock(),
       logger: log,
       hint: "change listen[1].port",
@@ -243,7 +258,7 @@ describe("a change and the end of a TCP service", () => {
     const heard = hear(old);
     old.write("x");
     await until(() => heard.text === "x");
-    listener.configure({ pool: await poolOf(log, [{ id: "new", port: b.port }]) });
+    listener.configure({ service: await serviceOf(log, [{ id: "new", port: b.port }]) });
     const fresh = hear(await connect());
     await until(() => fresh.text === "b");
     old.end("y");
@@ -254,11 +269,11 @@ describe("a change and the end of a TCP service", () => {
   it("a limit of silence that comes later holds for open connections, too", async () => {
     const clock = new FakeClock();
     const server = await TcpServer.open(echo);
-    const { connect, listener, pool } = await tcpRig([server], { clock });
+    const { connect, listener, service } = await tcpRig([server], { clock });
     const heard = hear(await connect());
     await until(() => server.sockets.length === 1 && listener.counters.connections === 1);
     await until(() => clock.pendingCount === 0);
-    listener.configure({ pool, limits: { idleMs: 1_000 } });
+    listener.configure({ service, limits: { idleMs: 1_000 } });
     clock.advance(1_250);
     await heard.closed;
     assert.equal(heard.error, "ECONNRESET");

@@ -4,7 +4,7 @@
  */
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type Clock, type Logger, listenFault } from "@tideway/base";
-import { keepAliveMs, Tunnels } from "../tunnel/index.ts";
+import { keepAliveMs, resetStream, Tunnels } from "../tunnel/index.ts";
 import { type Front, TcpConnection } from "./connection.ts";
 import {
   defaultTcpLimits,
@@ -16,7 +16,7 @@ import {
   type TcpRecord,
   type TcpSettings,
 } from "./contract.ts";
-import { Crowd } from "./crowd.ts";
+import { Crowd, type Seats } from "./crowd.ts";
 
 const backlog = 1_024;
 /** Ends that somebody should look at. */
@@ -30,12 +30,13 @@ class TcpFront implements TcpListener, Front {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tunnels: Tunnels;
-  readonly crowd = new Crowd();
+  readonly seats: Seats;
   readonly counts = { accepted: 0, refused: 0, malformed: 0, unserved: 0, connectFailures: 0 };
   settings: TcpSettings;
   limits: TcpLimits;
   readonly #options: TcpListenerOptions;
   readonly #server: Server;
+  readonly #crowd: Crowd;
   readonly #connections = new Set<TcpConnection>();
   #onEmpty: (() => void) | null = null;
 
@@ -46,6 +47,8 @@ class TcpFront implements TcpListener, Front {
     this.settings = options;
     this.limits = { ...defaultTcpLimits, ...options.limits };
     this.tunnels = new Tunnels(options.clock, this.limits.idleMs);
+    this.#crowd = new Crowd(this.limits.connectionsMax, this.limits.connectionsPerAddressMax);
+    this.seats = options.census ?? this.#crowd;
     this.#server = createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, pauseOnConnect: true },
       (socket) => this.#accept(socket),
@@ -76,6 +79,8 @@ class TcpFront implements TcpListener, Front {
   configure(settings: TcpSettings): void {
     this.settings = settings;
     this.limits = { ...defaultTcpLimits, ...settings.limits };
+    this.#crowd.max = this.limits.connectionsMax;
+    this.#crowd.perAddressMax = this.limits.connectionsPerAddressMax;
     this.tunnels.limitIdle(this.limits.idleMs);
   }
 
@@ -94,10 +99,20 @@ class TcpFront implements TcpListener, Front {
 
   #accept(socket: Socket): void {
     this.counts.accepted++;
-    const crowded = this.#connections.size >= this.limits.connectionsMax;
+    const { seats } = this;
+    if (!seats.enter() && !(seats.makeRoom() > 0 && seats.enter())) {
+      this.#turnAway(socket);
+      return;
+    }
     const connection = new TcpConnection(socket, this);
     this.#connections.add(connection);
-    connection.open(crowded);
+    connection.open();
+  }
+
+  #turnAway(socket: Socket): void {
+    this.counts.refused++;
+    this.logger.warn({ service: this.settings.service.name, address: socket.remoteAddress }, "connection turned away");
+    resetStream(socket);
   }
 
   forget(connection: TcpConnection, record: TcpRecord): void {

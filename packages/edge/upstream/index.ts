@@ -10,13 +10,22 @@ export {
   type UpstreamLimits,
   type WhenDown,
 } from "./contract.ts";
+export { isOwnFault } from "./faults.ts";
 export { type ProxyVersion, proxyHeader } from "./header.ts";
 export type { Instance } from "./instance.ts";
 export { Member, type MemberAddress, type MemberOwner } from "./member.ts";
 export { Pool, type PoolOptions } from "./pool.ts";
-export { Probe, type ProbeDone, type ProbeMaker, type ProbeTarget } from "./probe.ts";
+export { defaultProbe, Probe, type ProbeDone, type ProbeMaker, type ProbeTarget } from "./probe.ts";
 export { type Resolve, type Resolved, systemResolve } from "./resolver.ts";
 export { Service, type ServiceOptions } from "./service.ts";
-export type { EjectOptions, HealthOptions, PoolSettings, ServiceSettings, UpstreamAddress } from "./settings.ts";
+export {
+  defaultHealth,
+  type EjectOptions,
+  type HealthOptions,
+  type PoolSettings,
+  type ServiceSettings,
+  type UpstreamAddress,
+} from "./settings.ts";
 export type { Counters, InstanceStatus, MemberStatus, NameStatus, ServiceCounters, ServiceStatus } from "./status.ts";
 export type { StickyOptions } from "./sticky.ts";
+export { Upstreams } from "./upstreams.ts";
