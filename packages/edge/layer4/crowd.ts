@@ -8,7 +8,7 @@ export interface Seats {
   /** True when one more may be open; it is counted then. */
   enter(): boolean;
   /** Closes what may be closed to make room; how many. */
-  makeRoom(): number;
+  makeRoom(now: number): number;
   /** Counts one that has entered under its address: the key to leave with; null when the address has too many. */
   claim(address: string): string | null;
   /** One that had entered has ended; `key` is what it claimed, or empty. */

@@ -100,7 +100,7 @@ class TcpFront implements TcpListener, Front {
   #accept(socket: Socket): void {
     this.counts.accepted++;
     const { seats } = this;
-    if (!seats.enter() && !(seats.makeRoom() > 0 && seats.enter())) {
+    if (!seats.enter() && !(seats.makeRoom(this.clock.now()) > 0 && seats.enter())) {
       this.#turnAway(socket);
       return;
     }
