@@ -6,7 +6,14 @@ import { join } from "node:path";
 import { after, before, beforeEach } from "node:test";
 import type { Logger } from "@tideway/base";
 import { systemClock, systemRandom } from "@tideway/edge/clock";
-import { type AppHost, type AppHostOptions, createAppHost, type InstanceAddress, type ServiceSpec } from "./index.ts";
+import {
+  type AppHost,
+  type AppHostOptions,
+  createAppHost,
+  type InstanceAddress,
+  InstanceState,
+  type ServiceSpec,
+} from "./index.ts";
 
 export const folder = mkdtempSync(join(tmpdir(), "tideway-apphost-"));
 export let data = "";
@@ -55,6 +62,8 @@ const SCRIPTS: Record<string, string> = {
   "family.mjs": `import { spawn } from "node:child_process"; import { report } from "./report.mjs";
     spawn(process.execPath, ["stubborn.mjs"], { stdio: "ignore" }); report("parent");`,
   "crash.mjs": `console.error("first line"); console.error("cannot find the thing"); process.exit(7);`,
+  "once.mjs": `import { existsSync, writeFileSync } from "node:fs"; import { report } from "./report.mjs";
+    if (existsSync("once")) { console.error("no second one"); process.exit(9); } writeFileSync("once", ""); report("app");`,
   "crash-later.mjs": `import { existsSync } from "node:fs"; import { report } from "./report.mjs";
     if (existsSync("broken")) { console.error("broken now"); process.exit(9); } report("app");`,
 };
@@ -107,10 +116,19 @@ export function hostOf(
 ) {
   const env: NodeJS.ProcessEnv = { ...process.env, CONTROL: String(controlPort) };
   delete env.NODE_ENV;
-  const full = Object.fromEntries(Object.entries(services).map(([name, spec]) => [name, { cwd: data, ...spec }]));
   const base = { data, clock: systemClock, random: systemRandom, logger, env };
-  const host = createAppHost({ ...base, ...more, services: full, observer });
+  const host = createAppHost({ ...base, ...more, services: specsOf(services), observer });
   return { host, observer };
+}
+
+/** In the test's folder, unless they say another. */
+export function specsOf(services: Record<string, Partial<ServiceSpec> & { command: string }>) {
+  return Object.fromEntries(Object.entries(services).map(([name, spec]) => [name, { cwd: data, ...spec }]));
+}
+
+/** Resolves when every instance is ready; `probe` must be on. */
+export async function allReady(host: AppHost): Promise<void> {
+  while (host.status().some(({ state }) => state !== InstanceState.ready)) await once(reports, "report");
 }
 
 /** From now on every child that reports is declared ready: a prober that never errs. */

@@ -101,4 +101,15 @@ export interface AppHost {
    * does not become ready it rejects with START_SERVICE_FAILED, and the old ones go on.
    */
   replace(service: string): Promise<void>;
+  /**
+   * From now on these are the services. New ones are started; those with another specification are replaced one by one, as
+   * in `replace`; more instances are started, or those too many drained, when only their number differs; what is the same
+   * is not touched. First everything new must be ready: each new service with one instance, each changed one with one of
+   * its new instances. Only then do old ones drain, and last the services that are no longer named are drained and ended.
+   *
+   * Rejects with START_SERVICE_FAILED when something new does not become ready; then all is as it was: what was new is
+   * ended, and what was replaced meanwhile is replaced back. Calls of `configure` and `replace` wait for one another; both
+   * are refused before `start` and after `stop`. The observer must know a new service before, an old one until it resolves.
+   */
+  configure(services: Readonly<Record<string, ServiceSpec>>): Promise<void>;
 }

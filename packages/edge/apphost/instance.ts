@@ -4,7 +4,7 @@
  */
 import { assert, type Clock, type Logger, type Random, type Timer } from "@tideway/base";
 import { backoffMs } from "./backoff.ts";
-import { type InstanceObserver, InstanceState, type InstanceStatus } from "./contract.ts";
+import { type InstanceObserver, InstanceState, type InstanceStatus, type ServiceSpec } from "./contract.ts";
 import type { Guard } from "./guard.ts";
 import type { InstanceLedger } from "./ledger.ts";
 import type { PortPicker } from "./ports.ts";
@@ -26,10 +26,8 @@ export interface Surroundings {
 export interface InstanceOptions {
   readonly id: string;
   readonly service: string;
-  readonly command: string;
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly link: string | undefined;
+  /** What it runs: kept over restarts, also when the service has another by now. */
+  readonly spec: ServiceSpec;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly drainTimeoutMs: number;
@@ -73,6 +71,10 @@ export class Instance {
   constructor(options: InstanceOptions) {
     this.id = options.id;
     this.#options = options;
+  }
+
+  get spec(): ServiceSpec {
+    return this.#options.spec;
   }
 
   get state(): InstanceState {
@@ -199,7 +201,8 @@ export class Instance {
   }
 
   #spawn(port: number): AppProcess {
-    const { command, cwd, env, link, surroundings } = this.#options;
+    const { spec, surroundings } = this.#options;
+    const { command, cwd, env, link } = spec;
     const { logger } = surroundings;
     const tags = { stdout: { ...this.#tags(), stream: "stdout" }, stderr: { ...this.#tags(), stream: "stderr" } };
     const process: AppProcess = new AppProcess({

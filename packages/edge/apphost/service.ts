@@ -1,12 +1,13 @@
 /**
  * One service: its instances, whether it has ever been ready, and when to give up on a first start. Owns the numbering of
- * instances and their replacement one by one.
+ * instances, the trial of a new one and the end of an old one; `change.ts` puts those in an order.
  */
 import { statSync } from "node:fs";
 import { OperatorError } from "@tideway/base";
 import { InstanceState, type InstanceStatus, type ServiceSpec } from "./contract.ts";
 import { type Failure, Instance, type Surroundings } from "./instance.ts";
 
+const START_TIMEOUT_MS = 30_000;
 /** Failed runs before any instance was ever ready, after which a first start is given up. */
 const FIRST_FAILURES_MAX = 5;
 /** Last lines of standard error kept for the message of a failed start. */
@@ -23,11 +24,13 @@ interface Waiter {
 
 export class Service {
   readonly name: string;
-  readonly #spec: ServiceSpec;
+  #spec: ServiceSpec;
   readonly #surroundings: Surroundings;
   readonly #instances = new Map<string, Instance>();
   /** Instances that are tried out for a replacement: they are not started again when they fail. */
   readonly #trials = new Set<string>();
+  /** Instances that end, or have ended, for good. */
+  readonly #retired = new WeakSet<Instance>();
   readonly #waiters = new Map<string, Waiter>();
   readonly #errorLines: string[] = [];
   #everReady = false;
@@ -45,7 +48,7 @@ export class Service {
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#firstReady = { resolve, reject };
-      for (let i = 0; i < (this.#spec.instances ?? 1); i++) this.#create().launch();
+      for (let i = 0; i < (this.#spec.instances ?? 1); i++) this.#create(this.#spec).launch();
     });
   }
 
@@ -66,37 +69,58 @@ export class Service {
     return this.#instances.get(id);
   }
 
+  /** What new instances run. */
+  get spec(): ServiceSpec {
+    return this.#spec;
+  }
+
+  /** From now on new instances run this; those that are there keep theirs. */
+  adopt(spec: ServiceSpec): void {
+    this.#spec = spec;
+  }
+
+  instances(): Instance[] {
+    return [...this.#instances.values()];
+  }
+
   async restart(id: string): Promise<void> {
     const instance = this.#instances.get(id);
     if (instance === undefined || this.#stopping) throw new Error(`no instance ${id}`);
     if (instance.state === InstanceState.draining) throw new Error(`${id} is being stopped already`);
     await instance.stop();
-    if (this.#stopping) return;
+    // It may have been replaced meanwhile: then it has ended for good.
+    if (this.#stopping || this.#retired.has(instance)) return;
     const ready = this.#untilReady(id);
     instance.launch();
     await ready;
   }
 
-  async replace(): Promise<void> {
-    const old = [...this.#instances.values()];
-    for (const instance of old) {
-      if (this.#stopping) throw new Error(`${this.name} is being stopped`);
-      const fresh = this.#create();
-      this.#trials.add(fresh.id);
-      const ready = this.#untilReady(fresh.id);
-      fresh.launch();
-      try {
-        await ready;
-      } catch (error) {
-        await fresh.stop();
-        this.#instances.delete(fresh.id);
-        throw error;
-      } finally {
-        this.#trials.delete(fresh.id);
-      }
-      await instance.stop();
-      this.#instances.delete(instance.id);
+  /** Starts an instance beside the others; resolves when it is ready. When it does not become so, it is gone again. */
+  async try(spec: ServiceSpec): Promise<Instance> {
+    if (this.#stopping) throw new Error(`${this.name} is being stopped`);
+    const fresh = this.#create(spec);
+    this.#trials.add(fresh.id);
+    const ready = this.#untilReady(fresh.id);
+    fresh.launch();
+    try {
+      await ready;
+      return fresh;
+    } catch (error) {
+      await this.retire(fresh);
+      throw error;
+    } finally {
+      this.#trials.delete(fresh.id);
     }
+  }
+
+  /** Drains an instance and ends it for good. */
+  async retire(instance: Instance): Promise<void> {
+    this.#retired.add(instance);
+    // Whoever waits for its restart has what was asked for: another process in its place.
+    this.#waiters.get(instance.id)?.resolve();
+    this.#waiters.delete(instance.id);
+    await instance.stop();
+    if (this.#instances.get(instance.id) === instance) this.#instances.delete(instance.id);
   }
 
   #untilReady(id: string): Promise<void> {
@@ -104,23 +128,20 @@ export class Service {
   }
 
   /** An instance with the lowest number that is free. */
-  #create(): Instance {
+  #create(spec: ServiceSpec): Instance {
     let number = 1;
     while (this.#instances.has(`${this.name}-${number}`)) number++;
     const id = `${this.name}-${number}`;
     const instance = new Instance({
       id,
       service: this.name,
-      command: this.#spec.command,
-      cwd: this.#spec.cwd,
-      env: this.#spec.env ?? {},
-      link: this.#spec.link,
-      startTimeoutMs: this.#spec.startTimeoutMs ?? 30_000,
-      stopTimeoutMs: this.#spec.stopTimeoutMs ?? 10_000,
-      drainTimeoutMs: this.#spec.drainTimeoutMs ?? 30_000,
+      spec,
+      startTimeoutMs: spec.startTimeoutMs ?? START_TIMEOUT_MS,
+      stopTimeoutMs: spec.stopTimeoutMs ?? 10_000,
+      drainTimeoutMs: spec.drainTimeoutMs ?? 30_000,
       surroundings: this.#surroundings,
       onReady: () => this.#onReady(id),
-      onFailure: (failure) => this.#onFailure(id, failure),
+      onFailure: (failure) => this.#onFailure(id, spec, failure),
       onErrorLine: (line) => {
         this.#errorLines.push(line);
         if (this.#errorLines.length > ERROR_LINES_MAX) this.#errorLines.shift();
@@ -139,10 +160,10 @@ export class Service {
   }
 
   /** Says whether the instance should start again. */
-  #onFailure(id: string, failure: Failure): boolean {
+  #onFailure(id: string, spec: ServiceSpec, failure: Failure): boolean {
     if (this.#stopping) return false;
     if (this.#trials.has(id)) {
-      void this.#failed(failure).then((error) => {
+      void this.#failed(spec, failure).then((error) => {
         this.#waiters.get(id)?.reject(error);
         this.#waiters.delete(id);
       });
@@ -153,11 +174,11 @@ export class Service {
     // What was not found will not be found the next time; what did not answer in all that time is not worth another.
     const hopeless = failure.exit.error !== null || failure.tooSlow || SHELL_NOT_RUN.includes(failure.exit.code ?? 0);
     if (!hopeless && this.#firstFailures < FIRST_FAILURES_MAX) return true;
-    void this.#failed(failure).then((error) => this.#firstReady?.reject(error));
+    void this.#failed(spec, failure).then((error) => this.#firstReady?.reject(error));
     return false;
   }
 
-  async #failed(failure: Failure): Promise<OperatorError> {
+  async #failed(spec: ServiceSpec, failure: Failure): Promise<OperatorError> {
     await new Promise<void>((resolve) => {
       const patience = this.#surroundings.clock.after(LAST_WORDS_MS, resolve);
       void failure.drained.then(() => {
@@ -165,7 +186,7 @@ export class Service {
         resolve();
       });
     });
-    const { command, cwd } = this.#spec;
+    const { command, cwd } = spec;
     const times = this.#firstFailures > 1 && !failure.tooSlow ? `, ${this.#firstFailures} times` : "";
     const noFolder = failure.exit.error?.code === "ENOENT" && !isFolder(cwd);
     const what = noFolder ? `the folder ${cwd} does not exist` : `${failure.words}${times}`;
@@ -173,7 +194,7 @@ export class Service {
     return new OperatorError("START_SERVICE_FAILED", {
       where: `services.${this.name}`,
       seen: `command "${command}": ${what}${lines}`,
-      hint: hintFor(failure, noFolder, command, cwd, this.#spec.startTimeoutMs ?? 30_000),
+      hint: hintFor(failure, noFolder, command, cwd, spec.startTimeoutMs ?? START_TIMEOUT_MS),
     });
   }
 }
