@@ -36,9 +36,8 @@ const valueCharsMax = 64;
 /** `spec` was checked: names in lower case but for those of cookies and parameters. */
 export function keyOf(spec: KeySpec): KeyOf {
   if (spec === "address") return (_head, address) => addressKey(address);
-  const { header, cookie, query }: { header?: string; cookie?: string; query?: string } = Object.fromEntries(
-    Object.entries("header" in spec ? { header: spec.header } : spec.account).filter(([, name]) => name !== undefined),
-  );
+  const { header, cookie, query } =
+    "header" in spec ? { header: spec.header, cookie: undefined, query: undefined } : spec.account;
   const headerName = header?.toLowerCase();
   return (head, address) => {
     let value = headerName === undefined ? "" : (field(head.fields, headerName) ?? "");
