@@ -21,22 +21,37 @@ export type Resolve = (name: string) => Promise<Resolved>;
 /** For what comes without a time to live. */
 export const ttlDefaultMs = 30_000;
 
-/** One at a time: the system's resolver occupies a thread of a pool of four that reads files, too, for as long as it waits. */
-let lookups: Promise<unknown> = Promise.resolve();
+export interface ResolverOptions {
+  /** Name servers, as `address` or `address:port`; the system's unless given. */
+  readonly servers?: readonly string[];
+  /** The text of the hosts file; read anew with each question unless given. */
+  readonly hosts?: () => Promise<string>;
+  /** The system's own resolver, which is asked last. */
+  readonly system?: (name: string) => Promise<readonly string[]>;
+}
 
-export const systemResolve: Resolve = async (name) => {
-  const listed = await fromHosts(name);
-  if (listed.length > 0) return { addresses: listed, ttlMs: ttlDefaultMs };
-  // RFC 6761 §6.3: never asked of DNS.
-  if (!isLocalhost(name)) {
-    const found = await fromDns(name);
+export function createResolver({ servers, hosts = readHosts, system = askSystem }: ResolverOptions = {}): Resolve {
+  // One at a time: it occupies a thread, of a pool of four that reads files, too, for as long as it waits.
+  let turn: Promise<unknown> = Promise.resolve();
+  return async (name) => {
+    const listed = addressesIn(await hosts(), name);
+    if (listed.length > 0) return { addresses: listed, ttlMs: ttlDefaultMs };
+    // RFC 6761 §6.3: never asked of DNS.
+    const found = isLocalhost(name) ? null : await fromDns(name, servers);
     if (found !== null) return found;
-  }
-  const answer = lookups.then(() => lookup(name, { all: true, order: "ipv4first" }));
-  lookups = answer.catch(() => {});
-  const addresses = [...new Set((await answer).map(({ address }) => address))];
-  return { addresses, ttlMs: ttlDefaultMs };
-};
+    const answer = turn.then(() => system(name));
+    turn = answer.catch(() => {});
+    return { addresses: await answer, ttlMs: ttlDefaultMs };
+  };
+}
+
+/** As this machine is set up. */
+export const systemResolve: Resolve = createResolver();
+
+async function askSystem(name: string): Promise<string[]> {
+  const found = await lookup(name, { all: true, order: "ipv4first" });
+  return [...new Set(found.map(({ address }) => address))];
+}
 
 function isLocalhost(name: string): boolean {
   return name === "localhost" || name.endsWith(".localhost");
@@ -46,8 +61,9 @@ function isLocalhost(name: string): boolean {
 const denials: ReadonlySet<string> = new Set(["ENODATA", "ENOTFOUND"]);
 
 /** Null when DNS has no address for it, or did not answer. */
-async function fromDns(name: string): Promise<Resolved | null> {
+async function fromDns(name: string, servers: readonly string[] | undefined): Promise<Resolved | null> {
   const resolver = new Resolver({ timeout: 2_000, tries: 2 });
+  if (servers !== undefined) resolver.setServers(servers);
   const answers = await Promise.allSettled([
     resolver.resolve4(name, { ttl: true }),
     resolver.resolve6(name, { ttl: true }),
@@ -62,9 +78,8 @@ async function fromDns(name: string): Promise<Resolved | null> {
 const hostsFile =
   process.platform === "win32" ? `${process.env["SystemRoot"]}\\System32\\drivers\\etc\\hosts` : "/etc/hosts";
 
-async function fromHosts(name: string): Promise<string[]> {
-  const text = await readFile(hostsFile, "utf8").catch(() => "");
-  return addressesIn(text, name);
+function readHosts(): Promise<string> {
+  return readFile(hostsFile, "utf8").catch(() => "");
 }
 
 /** What a hosts file says of a name. */

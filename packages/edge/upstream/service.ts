@@ -16,7 +16,7 @@ import type { ServiceCounters, ServiceStatus } from "./status.ts";
 import { Sticky } from "./sticky.ts";
 import { Upstreams } from "./upstreams.ts";
 
-export interface ServiceOptions extends ServiceSettings, Omit<PoolOptions, "onRoom" | "probe" | keyof ServiceSettings> {
+export interface ServiceOptions extends ServiceSettings, Omit<PoolOptions, "onRoom" | keyof ServiceSettings> {
   /** Somebody starts instances of it: with none there, requests wait for one instead of failing at once. */
   readonly managed?: boolean;
   /** How names among the upstreams are resolved; as the system does unless given. */

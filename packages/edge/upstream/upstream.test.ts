@@ -1,112 +1,10 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { Socket } from "node:net";
-import { afterEach, describe, it } from "node:test";
-import type { Clock, FieldList } from "@tideway/base";
-import { FakeClock, SeededRandom } from "@tideway/base/testing";
-import { systemClock } from "@tideway/edge/clock";
-import { encodeRequestHead, Framing, type ResponseHead } from "@tideway/wire/http1";
-import {
-  type LeaseFault,
-  type LeaseHandler,
-  Service,
-  type ServiceOptions,
-  type UpstreamConnection,
-  type UpstreamFault,
-} from "./index.ts";
-import { asker, type RawAnswer, RawServer, WatchedLog } from "./testing.ts";
-
-const ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-
-/** One GET, and what came of it. */
-class Sent implements LeaseHandler {
-  readonly trail: string[] = [];
-  connection: UpstreamConnection | null = null;
-  fault: UpstreamFault | null = null;
-  readonly over: Promise<string>;
-  #resolve: (how: string) => void = () => {};
-
-  constructor(service: Service, fresh = false) {
-    this.over = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-    service.lease(this, asker(), [], fresh);
-  }
-
-  onLease(connection: UpstreamConnection): void {
-    this.connection = connection;
-    connection.sendHead(
-      this,
-      encodeRequestHead("GET", "/", ["host", "a.test"], Framing.none),
-      "GET",
-      Framing.none,
-      false,
-    );
-  }
-  onLeaseFailed(fault: LeaseFault): void {
-    this.#resolve(fault);
-  }
-  onUpstreamInterim(status: number): void {
-    this.trail.push(`interim ${status}`);
-  }
-  onUpstreamHead(head: ResponseHead): void {
-    this.trail.push(`head ${head.status}`);
-  }
-  onUpstreamBody(chunk: Buffer): void {
-    this.trail.push(`body ${chunk.toString("latin1")}`);
-  }
-  onUpstreamEnd(_trailers: FieldList): void {
-    this.#resolve("end");
-  }
-  onUpstreamDrain(): void {}
-  onUpstreamUpgrade(_head: ResponseHead, socket: Socket): void {
-    socket.destroy();
-    this.#resolve("upgrade");
-  }
-  onUpstreamFault(fault: UpstreamFault): void {
-    this.fault = fault;
-    this.#resolve(fault.code);
-  }
-}
-
-const open: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0)) await thing.close();
-});
-
-async function raw(answer: RawAnswer, port = 0): Promise<RawServer> {
-  const server = await RawServer.open(answer, port);
-  open.push(server);
-  return server;
-}
-
-function serviceOf(options: Partial<ServiceOptions> & { clock?: Clock } = {}): { service: Service; log: WatchedLog } {
-  const log = new WatchedLog();
-  const service = new Service({
-    name: "web",
-    clock: systemClock,
-    random: new SeededRandom(1),
-    logger: log,
-    ...options,
-  });
-  open.unshift(service);
-  return { service, log };
-}
-
-async function withInstance(
-  server: RawServer,
-  options: Partial<ServiceOptions> = {},
-): Promise<{ service: Service; log: WatchedLog }> {
-  const made = serviceOf(options);
-  made.service.add({ id: "a", host: "127.0.0.1", port: server.port });
-  await made.log.state("a", "up");
-  return made;
-}
-
-/** Turns of the event loop until it holds: the test's own deadline ends a wait for what never comes. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise(setImmediate);
-}
+import { describe, it } from "node:test";
+import { FakeClock } from "@tideway/base/testing";
+import { ok, raw, Sent, serviceOf, until, withInstance } from "./sent.testing.ts";
+import { RawServer } from "./testing.ts";
 
 describe("a pooled connection", () => {
   it("is used again for the next request, the last used one first", async () => {
@@ -235,6 +133,55 @@ describe("deadlines", () => {
     await until(() => sent.trail.length >= 2);
     clock.advance(600_000);
     held!.write("cd");
+    assert.equal(await sent.over, "end");
+  });
+});
+
+describe("the silence of a body", () => {
+  async function halfAnswered(upstreamBodyIdleMs: number) {
+    const clock = new FakeClock();
+    let held: Socket | null = null;
+    const server = await raw((socket) => {
+      held = socket;
+      socket.write("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\na");
+    });
+    const limits = { upstreamBodyIdleMs };
+    const { service } = await withInstance(server, { clock, limits, health: { everyMs: 1e9 } });
+    const sent = new Sent(service);
+    await until(() => sent.trail.length === 2);
+    return { clock, sent, service, write: (text: string) => held!.write(text) };
+  }
+
+  it("over its limit is a fault, and counted", async () => {
+    const { clock, sent, service } = await halfAnswered(10_000);
+    clock.advance(9_900);
+    assert.equal(sent.fault, null);
+    clock.advance(600);
+    assert.equal(await sent.over, "timeout");
+    assert.equal(service.counters().failures, 1);
+    assert.equal(service.status().instances[0]!.connections, 0);
+  });
+
+  it("ends with each piece", async () => {
+    const { clock, sent, write } = await halfAnswered(10_000);
+    for (const piece of ["b", "c"]) {
+      clock.advance(9_000);
+      const had = sent.trail.length;
+      write(piece);
+      await until(() => sent.trail.length > had);
+    }
+    clock.advance(9_000);
+    write("d");
+    assert.equal(await sent.over, "end");
+  });
+
+  it("is not the server's while its reader holds it up", async () => {
+    const { clock, sent, write } = await halfAnswered(10_000);
+    sent.connection!.pause();
+    clock.advance(60_000);
+    assert.equal(sent.fault, null);
+    sent.connection!.resume();
+    write("bcd");
     assert.equal(await sent.over, "end");
   });
 });
