@@ -113,7 +113,10 @@ export interface Exchange {
   /** For the access log: why a target answers with an error of its own, in a word: the code of what went wrong. */
   reason?: string;
 
-  /** Names the handler and starts the body's delivery (in a later tick, or at once when it is already here). */
+  /**
+   * Names the handler and starts the body's delivery (in a later tick, or at once when it is already here). An exchange that
+   * has ended already, for a guard's limit on its body, calls `onClose` from within.
+   */
   accept(handler: ExchangeHandler): void;
   /** Stops and continues the body's delivery; the client's socket is no longer read meanwhile. */
   pause(): void;
@@ -149,13 +152,13 @@ export interface Exchange {
 export interface GuardedExchange extends Exchange {
   /** For the access log and the counters: the route's site and path as configured. Empty until somebody routed it. */
   route: string;
-  /** A field for the final response besides the target's own. Not for framing and hop-by-hop fields. Costs nothing unless called. */
+  /** A field for the final response, or a 101, besides the target's own. Not for framing and hop-by-hop fields. Costs nothing unless called. */
   append(name: string, value: string): void;
   /** `change` sees the target's status and fields before they are sent, and gives the fields that are; appended ones follow. */
   rewrite(change: (status: number, fields: FieldList) => FieldList): void;
   /** More bytes of the request's body than this are answered with 413, by length at once, by chunks when they come. */
   limitBody(bytesMax: number): void;
-  /** Calls back once, when the exchange is over in whatever way; an upgraded one is over when its connection has closed. */
+  /** Calls back once, when the exchange is over in whatever way; an upgraded one is over when its connection has closed. At once when it is over already. */
   whenOver(callback: () => void): void;
 }
 

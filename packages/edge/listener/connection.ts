@@ -16,7 +16,7 @@ import { Answer, HttpExchange, type Line } from "./exchange.ts";
 import { Intake } from "./intake.ts";
 import { Journal } from "./journal.ts";
 import { Output } from "./output.ts";
-import { refusal } from "./refusal.ts";
+import { Limit, type Refused, refusal } from "./refusal.ts";
 import type { Shared } from "./shared.ts";
 import { type Incoming, type Reader, untouched } from "./stream.ts";
 import { Verdict, Watch } from "./watch.ts";
@@ -205,7 +205,7 @@ export class Connection implements RequestSink, Line, Reader {
   }
 
   onFault(fault: HttpFault): void {
-    this.#refuse(fault.status, fault.code, fault, ExchangeEnd.malformed);
+    this.#refuse(fault, ExchangeEnd.malformed);
   }
 
   #haltUnlessReading(): void {
@@ -246,12 +246,12 @@ export class Connection implements RequestSink, Line, Reader {
   failed(exchange: HttpExchange, error: unknown): void {
     this.#journal.targetFailed(exchange, error);
     if (this.#exchange !== exchange) return;
-    if (exchange.answer === Answer.none) this.#refuse(500, "", null, null);
+    if (exchange.answer === Answer.none) this.#refuse(null, null);
     else if (exchange.answer === Answer.streaming) this.broken(exchange, "");
   }
 
   tooLarge(exchange: HttpExchange): void {
-    if (this.#exchange === exchange) this.#refuse(413, "BODY_TOO_LARGE", null, ExchangeEnd.malformed);
+    if (this.#exchange === exchange) this.#refuse(Limit.bodyBytes, ExchangeEnd.malformed);
   }
 
   handOver(exchange: HttpExchange): { stream: ByteStream; head: Uint8Array } {
@@ -271,7 +271,7 @@ export class Connection implements RequestSink, Line, Reader {
     exchange.detach();
     this.#exchange = null;
     this.#journal.record(exchange, exchange.id, exchange.status);
-    exchange.over();
+    this.#journal.over(exchange);
   }
 
   /** The answer is whole, and its request is read or given up: on to the next, or close. */
@@ -282,27 +282,31 @@ export class Connection implements RequestSink, Line, Reader {
     if (exchange.closing || this.server.stopping) this.#finish();
   }
 
-  /** A small answer of our own and the end of the connection; the exchange, if there is one, is told why. */
-  #refuse(status: number, code: string, fault: HttpFault | null, why: ExchangeEnd | null): void {
+  /**
+   * A small answer of our own and the end of the connection; the exchange, if there is one, is told why. Null when the
+   * target is at fault.
+   */
+  #refuse(refused: Refused | null, why: ExchangeEnd | null): void {
     const exchange = this.#exchange;
     const id = exchange?.id ?? this.server.nextId();
     const begun = exchange !== null && exchange.answer !== Answer.none;
     this.#exchange = null;
-    if (code !== "") {
+    const status = refused?.status ?? 500;
+    if (refused !== null) {
       this.server.counters.refused++;
-      this.#journal.refused(id, code, fault);
+      this.#journal.refused(id, refused);
     }
     if (exchange !== null && why !== null) this.#journal.cut(exchange, why);
     exchange?.detach();
     this.#intake.giveUp();
-    this.#journal.record(exchange, id, begun ? exchange.status : status, code);
-    exchange?.over();
+    this.#journal.record(exchange, id, begun ? exchange.status : status, refused?.code);
+    if (exchange !== null) this.#journal.over(exchange);
     if (begun && exchange.answer !== Answer.whole) {
       this.#reset();
       return;
     }
-    if (!begun)
-      this.output.text(refusal(status, exchange?.head ?? null, id, fault?.message ?? "", this.server.dateLine()));
+    const detail = refused?.message ?? "";
+    if (!begun) this.output.text(refusal(status, exchange?.head ?? null, id, detail, this.server.dateLine()));
     this.#finish();
   }
 
@@ -334,7 +338,7 @@ export class Connection implements RequestSink, Line, Reader {
     const { status } = exchange;
     this.#journal.cut(exchange, why);
     this.#journal.record(exchange, exchange.id, status !== 0 ? status : why === ExchangeEnd.gone ? 499 : 0);
-    exchange.over();
+    this.#journal.over(exchange);
   }
 
   #leave(how = "connection closed"): void {
@@ -370,7 +374,7 @@ export class Connection implements RequestSink, Line, Reader {
       const { headTimeoutMs, idleTimeoutMs } = this.server.limits;
       if (this.#intake.phase !== Phase.head) {
         if (age >= idleTimeoutMs) this.#finish();
-      } else if (age >= headTimeoutMs) this.#refuse(408, "HEAD_TIMEOUT", null, null);
+      } else if (age >= headTimeoutMs) this.#refuse(Limit.headTime, null);
       return;
     }
     let verdict = this.#watch.judgeOutput(now, this.output.sent, this.output.waiting);
@@ -382,7 +386,7 @@ export class Connection implements RequestSink, Line, Reader {
     }
     if (exchange.received || this.#intake.paused || exchange.awaitsContinue) this.#watch.restart(now, exchange.bytesIn);
     else if (verdict === Verdict.fine) verdict = this.#watch.judgeInput(now, exchange.bytesIn);
-    if (verdict === Verdict.stalled) this.#refuse(408, "STALLED", null, ExchangeEnd.stalled);
+    if (verdict === Verdict.stalled) this.#refuse(Limit.progress, ExchangeEnd.stalled);
     else if (verdict === Verdict.gone) {
       this.#lose(ExchangeEnd.gone);
       this.#socket.destroy();

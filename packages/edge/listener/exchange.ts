@@ -23,6 +23,7 @@ import {
   type RequestMeta,
 } from "@tideway/wire/http1";
 import { DRAIN_BYTES_MAX, JOIN_BYTES_MAX } from "./contract.ts";
+import { Guards } from "./guards.ts";
 import { lostStream } from "./stream.ts";
 
 /** What an exchange needs of its connection. */
@@ -82,9 +83,10 @@ export class HttpExchange implements GuardedExchange {
   #bodiless = false;
   /** The handler was told to wait for `onDrain`. */
   #waiting = false;
-  #appended: FieldList | null = null;
-  #rewriting: ((status: number, fields: FieldList) => FieldList)[] | null = null;
-  #watchers: (() => void)[] | null = null;
+  #guards: Guards | null = null;
+  #isOver = false;
+  /** Why it ended before its answer was whole, for a handler that comes too late. */
+  #cutBy: ExchangeEnd | null = null;
   #bodyBytesMax = Number.POSITIVE_INFINITY;
 
   answer: Answer = Answer.none;
@@ -123,6 +125,8 @@ export class HttpExchange implements GuardedExchange {
 
   accept(handler: ExchangeHandler): void {
     assert(this.#handler === null, "an exchange is accepted once");
+    // Refused before it was given to a target, as for a body over its limit: there is nothing to be done for it.
+    if (this.#cutBy !== null) return void handler.onClose(this.#cutBy);
     this.#handler = handler;
     this.#line?.wake();
   }
@@ -139,13 +143,13 @@ export class HttpExchange implements GuardedExchange {
   }
 
   append(name: string, value: string): void {
-    this.#appended ??= [];
-    this.#appended.push(name, value);
+    this.#guards ??= new Guards();
+    this.#guards.append(name, value);
   }
 
   rewrite(change: (status: number, fields: FieldList) => FieldList): void {
-    this.#rewriting ??= [];
-    this.#rewriting.push(change);
+    this.#guards ??= new Guards();
+    this.#guards.rewrite(change);
   }
 
   limitBody(bytesMax: number): void {
@@ -154,8 +158,9 @@ export class HttpExchange implements GuardedExchange {
   }
 
   whenOver(callback: () => void): void {
-    this.#watchers ??= [];
-    this.#watchers.push(callback);
+    if (this.#isOver) return void callback();
+    this.#guards ??= new Guards();
+    this.#guards.whenOver(callback);
   }
 
   inform(status: number, fields: FieldList): void {
@@ -182,7 +187,8 @@ export class HttpExchange implements GuardedExchange {
     // A target that reads and answers at once, as an echo does, wants the body: a success alone would not bring it.
     if (this.awaitsContinue && this.reading && status < 300) this.sendContinue();
 
-    const kept = ownFieldsOnly(this.#rewritten(status, fields));
+    const kept = this.#ownFields(line, status, fields);
+    if (kept === null) return;
     let prepared = hasName(kept, "date") ? "" : line.server.dateLine();
     prepared += `x-request-id: ${this.id}\r\n`;
     if (this.closing) prepared += "connection: close\r\n";
@@ -253,7 +259,8 @@ export class HttpExchange implements GuardedExchange {
     if (line === null) return { stream: lostStream(), head: new Uint8Array(0) };
     assert(this.answer === Answer.none, "an upgrade is the answer");
     if (fields !== null) {
-      const kept = ownFieldsOnly(fields);
+      const kept = this.#ownFields(line, 101, fields);
+      if (kept === null) return { stream: lostStream(), head: new Uint8Array(0) };
       const named = hasName(kept, "upgrade") ? "" : `upgrade: ${this.head.upgrade}\r\n`;
       line.output.text(
         encodeResponseHead(101, kept, Framing.none, `${named}connection: Upgrade\r\nx-request-id: ${this.id}\r\n`),
@@ -273,18 +280,10 @@ export class HttpExchange implements GuardedExchange {
     if (this.bytesIn === 0 && !this.received) this.#line?.output.text("HTTP/1.1 100 Continue\r\n\r\n");
   }
 
-  #rewritten(status: number, fields: FieldList): FieldList {
-    let changed = fields;
-    if (this.#rewriting !== null) for (const change of this.#rewriting) changed = change(status, changed);
-    return this.#appended === null ? changed : [...changed, ...this.#appended];
-  }
-
-  /** Calls back those who wait for the end; by the connection, or by whoever closes an upgraded one. */
-  over(): void {
-    const watchers = this.#watchers;
-    if (watchers === null) return;
-    this.#watchers = null;
-    for (const watcher of watchers) watcher();
+  /** Tells those who wait for the end. */
+  over(failed: (error: unknown) => void): void {
+    this.#isOver = true;
+    this.#guards?.over(failed);
   }
 
   /** Body bytes from the client; dropped once the answer is whole. */
@@ -339,7 +338,19 @@ export class HttpExchange implements GuardedExchange {
     this.detach();
     if (!open) return;
     this.answer = Answer.cut;
+    this.#cutBy = why;
     handler?.onClose(why);
+  }
+
+  /** The target's fields as the guards want them; null when one of those threw, which then was the end. */
+  #ownFields(line: Line, status: number, fields: FieldList): FieldList | null {
+    if (this.#guards === null) return ownFieldsOnly(fields);
+    try {
+      return ownFieldsOnly(this.#guards.fieldsOf(status, fields));
+    } catch (error) {
+      line.failed(this, error);
+      return null;
+    }
   }
 
   /**

@@ -3,12 +3,12 @@
  */
 import type { Socket } from "node:net";
 import type { ExchangeEnd } from "@tideway/base";
-import type { HttpFault } from "@tideway/wire/http1";
 import type { Peer } from "./client.ts";
 import type { RequestRecord } from "./contract.ts";
 import type { HttpExchange } from "./exchange.ts";
 import type { Intake } from "./intake.ts";
 import type { Output } from "./output.ts";
+import type { Refused } from "./refusal.ts";
 import type { Shared } from "./shared.ts";
 
 export class Journal {
@@ -71,10 +71,12 @@ export class Journal {
     return record;
   }
 
-  refused(id: string, code: string, fault: HttpFault | null): void {
-    const rule = fault === null ? {} : { rule: fault.rule, section: fault.section };
-    const what = fault === null ? "too slow" : fault.message;
-    this.#shared.logger.info({ id, address: this.#peer.info.address, code, ...rule }, `request refused: ${what}`);
+  refused(id: string, refused: Refused): void {
+    const { code, rule, section, message } = refused;
+    this.#shared.logger.info(
+      { id, address: this.#peer.info.address, code, rule, section },
+      `request refused: ${message}`,
+    );
   }
 
   /** Tells an exchange that it ends early. */
@@ -84,6 +86,11 @@ export class Journal {
     } catch (error) {
       this.targetFailed(exchange, error);
     }
+  }
+
+  /** An exchange is over, in whatever way: tells those who wait for it. */
+  over(exchange: HttpExchange): void {
+    exchange.over((error) => this.targetFailed(exchange, error));
   }
 
   targetFailed(exchange: HttpExchange, error: unknown): void {
@@ -130,7 +137,7 @@ export class Journal {
       shared.logger.info(fields, "upgraded connection closed");
       if (record !== null)
         this.#tell(record.id, () => shared.onUpgradeEnd?.({ record, durationMs, bytesIn, bytesOut }));
-      exchange.over();
+      this.over(exchange);
     });
   }
 

@@ -6,6 +6,28 @@ import { type AnswerErrorCode, type RequestHead, renderError } from "@tideway/ba
 import { field } from "@tideway/wire/fields";
 import { encodeResponseHead } from "@tideway/wire/http1";
 
+/** What a client is refused for: a fault of `wire/http1`, or one of the limits below. */
+export interface Refused {
+  /** Stable: in logs and metrics. */
+  readonly code: string;
+  readonly status: number;
+  readonly rule: number;
+  /** For example "RFC 9112 §2.2". */
+  readonly section: string;
+  readonly message: string;
+}
+
+/** Limits that the bytes' grammar knows nothing of; their numbers go on where README.md of `wire/http1` ends. */
+export const Limit = {
+  headTime: refused("HEAD_TIMEOUT", 408, 19, "RFC 9110 §15.5.9", "the head did not come whole in time"),
+  progress: refused("STALLED", 408, 20, "RFC 9110 §15.5.9", "the body came too slowly, or the answer was not read"),
+  bodyBytes: refused("BODY_TOO_LARGE", 413, 21, "RFC 9110 §15.5.14", "the body is larger than this route takes"),
+} as const;
+
+function refused(code: string, status: number, rule: number, section: string, message: string): Refused {
+  return Object.freeze({ code, status, rule, section, message });
+}
+
 const codes: Readonly<Record<number, AnswerErrorCode>> = {
   400: "HTTP_BAD_REQUEST",
   405: "HTTP_METHOD",
