@@ -32,7 +32,7 @@ const tooLarge = /^HTTP\/1\.[01] 413 [\s\S]*connection: close\r\n[\s\S]*larger t
 test("a body of an allowed length passes whole", async (context) => {
   const { client, handler } = await limited(context, (exchange, recording) => {
     exchange.accept(recording);
-    answer(exchange, "fine");
+    void recording.until(() => recording.ended).then(() => answer(exchange, "fine"));
   });
   client.say(post("x".repeat(10)));
   await client.hears("fine");
