@@ -10,6 +10,8 @@ export type Protocol = "socket.io" | "plain";
 export interface ClientOptions {
   readonly port: number;
   readonly protocol: Protocol;
+  /** Where the server is below its address; its root unless given. */
+  readonly path?: string;
   /** A sender is not in the room. */
   readonly role: "listener" | "sender";
   /** Whether `texts` is filled. */
@@ -74,8 +76,9 @@ export class Client {
   }
 
   #request(): string {
-    const { protocol, role } = this.#options;
-    const target = protocol === "plain" ? `/?role=${role}` : `/socket.io/?EIO=4&transport=websocket&role=${role}`;
+    const { protocol, role, path = "/" } = this.#options;
+    const target =
+      protocol === "plain" ? `${path}?role=${role}` : `${path}socket.io/?EIO=4&transport=websocket&role=${role}`;
     return (
       `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

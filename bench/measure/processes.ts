@@ -74,6 +74,18 @@ export class Program {
     }
   }
 
+  /** The first line that it writes to standard output. */
+  firstLine(): Promise<string> {
+    return new Promise((done, fail) => {
+      let text = "";
+      this.process.stdout!.on("data", (piece: string) => {
+        text += piece;
+        if (text.includes("\n")) done(text.slice(0, text.indexOf("\n")));
+      });
+      this.process.once("close", (code) => fail(new Error(`it ended with ${code}: ${this.said}`)));
+    });
+  }
+
   /** Resolves when it has ended by itself, to what it said at its end. */
   async ended(): Promise<string> {
     const [code] = (await once(this.process, "close")) as [number | null];

@@ -36,8 +36,11 @@ export interface FilesOptions {
 }
 
 export interface FilesTarget extends Target {
-  /** `strip` is the part of the path that leads to this target and is no part of a file's name, such as `/docs`. */
-  handle(exchange: Exchange, strip?: string): void;
+  /**
+   * `strip` is the part of the path that leads to this target and is no part of a file's name, such as `/docs`; `rewrite`
+   * stands in its place, such as `/v2`.
+   */
+  handle(exchange: Exchange, strip?: string, rewrite?: string): void;
 }
 
 const ALLOW: FieldList = ["allow", "GET, HEAD, OPTIONS"];
@@ -55,12 +58,12 @@ export function createFiles(given: FilesOptions): FilesTarget {
     immutable: options.immutable,
   });
   return {
-    handle(exchange, strip = "") {
+    handle(exchange, strip = "", rewrite = "") {
       const { method, path } = exchange.head;
       const prefix = strip.replace(/\/$/, "");
       const answer = new FileAnswer(
         exchange,
-        path.startsWith(prefix) ? path.slice(prefix.length) : path,
+        rewrite + (path.startsWith(prefix) ? path.slice(prefix.length) : path),
         store,
         options,
       );

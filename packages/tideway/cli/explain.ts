@@ -1,27 +1,48 @@
 /**
- * `tideway explain URL`: the decision for a URL, step by step: listener, site, path, service, instance. The plan alone
- * answers all but the instance, which the running server is asked for.
+ * `tideway explain URL`: the whole decision for a request, step by step: listener, site, path, route, what the route does
+ * besides, service, instance. The plan alone answers all but the instance, which the running server is asked for.
  */
 import { OperatorError } from "@tideway/base";
-import { explainRoute, type RouteExplanation } from "@tideway/engine/routing";
+import { compileRoutes, explainRoute, type RouteExplanation, type RouteTable } from "@tideway/engine/routing";
 import { normalisePath } from "@tideway/wire/http1";
-import { type AnyService, findConfiguration, loadPlan, type Plan, show } from "../config/index.ts";
-import { askControl } from "../console/index.ts";
+import {
+  type AnyService,
+  type FieldChangesConfig,
+  findConfiguration,
+  loadPlan,
+  type Plan,
+  type Route,
+  show,
+} from "../config/index.ts";
+import { askControl, type InstanceReport, type Pick } from "../console/index.ts";
 
-interface Explanation extends RouteExplanation {
+interface Explanation extends RouteExplanation<Route> {
   readonly url: string;
+  /** Host and port of the listener; null when none has the URL's port. */
+  readonly listener: string | null;
   readonly service: string | null;
   readonly kind: string | null;
+  /** What the route does to the request and its answer besides handing it on, in the order in which it is done. */
+  readonly guards: readonly { readonly what: string; readonly how: string }[];
   /** Null when none could take a request now, or when the service has none. */
   readonly instance: string | null;
+  /** How the instance is chosen, and among which. */
+  readonly balance: unknown;
+  readonly candidates: readonly InstanceReport[];
   readonly running: boolean;
 }
 
-export async function explain(url: string, given: string | undefined, options: { json?: boolean }): Promise<number> {
+interface Options {
+  readonly json?: boolean;
+  readonly method?: string;
+  readonly header?: readonly string[];
+}
+
+export async function explain(url: string, given: string | undefined, options: Options): Promise<number> {
   const plan = await loadPlan(findConfiguration(given, process.cwd()), process.env);
-  const explanation = await decide(plan, parse(url));
+  const explanation = await decide(plan, parse(url), options);
   process.stdout.write(
-    options.json === true ? `${JSON.stringify(explanation, null, 2)}\n` : `${readable(plan, explanation)}\n`,
+    options.json === true ? `${JSON.stringify(explanation, null, 2)}\n` : `${readable(explanation)}\n`,
   );
   return 0;
 }
@@ -37,23 +58,74 @@ function parse(text: string): URL {
   });
 }
 
-async function decide(plan: Plan, url: URL): Promise<Explanation> {
+async function decide(plan: Plan, url: URL, { method = "GET", header = [] }: Options): Promise<Explanation> {
   // A URL without a port means the first listener: what a reverse path of ports in front of it would reach.
-  const port = url.port === "" ? plan.listen[0]!.port : Number(url.port);
-  const path = pathOf(url);
-  const head = { method: "GET", host: url.hostname, path, query: url.search, fields: [] };
-  const route = explainRoute(plan.routes, head, port);
-  const match = route.match;
+  const entry = url.port === "" ? plan.http[0] : plan.http.find(({ port }) => port === Number(url.port));
+  const port = entry?.port ?? Number(url.port);
+  const head = { method, host: url.hostname, path: pathOf(url), query: url.search, fields: header.flatMap(fieldOf) };
+  const routes = entry?.routes ?? emptyTable();
+  const route = explainRoute<Route>(routes, head, port);
+  const { match } = route;
   const service = match === null ? undefined : plan.services.get(match.service);
-  const { running, instance } = await askInstance(plan, match?.service, service);
   return {
     ...route,
     url: url.href,
-    service: match?.service ?? null,
-    kind: service?.kind ?? null,
-    instance,
-    running,
+    listener: entry === undefined ? null : `${entry.host}:${entry.port}`,
+    service: match === null || match.service === "" ? null : match.service,
+    kind: service?.kind ?? (match === null ? null : match.options?.redirect === undefined ? "respond" : "redirect"),
+    guards: match === null ? [] : guardsOf(match.options, plan),
+    ...(await askInstance(plan, match?.service, service)),
   };
+}
+
+function emptyTable(): RouteTable<Route> {
+  const compiled = compileRoutes<Route>({}, { services: new Set(), ports: new Set() });
+  if (!compiled.ok) throw new Error("an empty table has no faults");
+  return compiled.table;
+}
+
+/** `Name: value`, as with curl. */
+function fieldOf(text: string): [string, string] {
+  const colon = text.indexOf(":");
+  if (colon > 0) return [text.slice(0, colon).trim().toLowerCase(), text.slice(colon + 1).trim()];
+  throw new OperatorError("CONFIG_INVALID", {
+    where: "tideway explain --header",
+    seen: show(text),
+    allowed: '"name: value"',
+    hint: 'For example: tideway explain --header "x-beta: 1" http://www.abc.test:7777/',
+  });
+}
+
+/** In the order of `system/guards.ts`. */
+function guardsOf(route: Route | null, plan: Plan): { what: string; how: string }[] {
+  const guards: { what: string; how: string }[] = [];
+  const add = (what: string, how: string | undefined) => {
+    if (how !== undefined) guards.push({ what, how });
+  };
+  const { maintenance, limits, request, response, compress, serverTiming } = route ?? {};
+  if (maintenance !== undefined && maintenance !== false)
+    add("maintenance", maintenance === true ? "answers 503" : `answers ${maintenance.status}`);
+  const rate = limits?.rate;
+  if (rate !== undefined) add("rate", `${rate.requests} a ${rate.per}, by ${show(rate.by)}; beyond it 429`);
+  if (limits?.requestsMax !== undefined) add("requests", `${limits.requestsMax} at once; beyond it 503`);
+  const bodyBytesMax = limits?.bodyBytesMax ?? plan.limits.bodyBytesMax;
+  if (bodyBytesMax !== undefined) add("body", `${bodyBytesMax} bytes; beyond it 413`);
+  add("request", changesLine(request));
+  add("response", changesLine(response));
+  if (compress === true) add("compress", "answers that are worth it: zstd, br or gzip");
+  if (serverTiming === true) add("timing", "says how long the gateway and the service took");
+  return guards;
+}
+
+function changesLine(changes: FieldChangesConfig | undefined): string | undefined {
+  if (changes === undefined) return undefined;
+  const { set = {}, add = {}, remove = [] } = changes;
+  const parts = [
+    ...Object.keys(set).map((name) => `sets ${name}`),
+    ...Object.keys(add).map((name) => `adds ${name}`),
+    ...remove.map((name) => `removes ${name}`),
+  ];
+  return parts.join(", ");
 }
 
 /** The path as the listener would hand it on: `%7E` and `~` are one path to it, and to the routes. */
@@ -72,29 +144,35 @@ async function askInstance(plan: Plan, name: string | undefined, service: AnySer
   const asked = name !== undefined && (service?.kind === "command" || service?.kind === "upstreams") ? name : "";
   try {
     const path = `/pick?service=${encodeURIComponent(asked)}`;
-    const { instance } = await askControl<{ instance: string | null }>(plan.dataDirectory, path);
-    return { running: true, instance };
+    return { running: true, ...(await askControl<Pick>(plan.dataDirectory, path)) };
   } catch (error) {
     if (error instanceof OperatorError && error.code === "CONTROL_UNREACHABLE")
-      return { running: false, instance: null };
+      return { running: false, instance: null, balance: null, candidates: [] };
     throw error;
   }
 }
 
-function readable(plan: Plan, explanation: Explanation): string {
-  const lines = [explanation.url, ""];
-  const listener = plan.listen.find((entry) => entry.port === explanation.port);
-  const address = listener === undefined ? "no listener has this port" : `${listener.host}:${listener.port}`;
-  lines.push(`listener  ${address}`);
-  for (const step of explanation.steps) {
+function readable(explanation: Explanation): string {
+  const { url, listener, steps, match, guards } = explanation;
+  const lines = [url, "", `listener  ${listener ?? "no listener has this port"}`];
+  for (const step of steps) {
     lines.push(`${step.subject.padEnd(8)}${step.taken ? "→" : " "} ${step.key}  ${step.why}`);
+    for (const { condition, holds, seen } of step.conditions ?? []) {
+      lines.push(`          ${holds ? "✔" : "✖"} ${condition}: ${seen}`);
+    }
   }
-  if (explanation.match === null) {
+  if (match === null) {
     lines.push("", `answer    ${missLine(explanation.miss)}`);
     return lines.join("\n");
   }
-  lines.push("", `service   ${explanation.service} (${explanation.kind})`);
+  lines.push("");
+  for (const { what, how } of guards) lines.push(`${what.padEnd(10)}${how}`);
+  lines.push(`service   ${explanation.service ?? "none"} (${explanation.kind})`);
   lines.push(`instance  ${instanceLine(explanation)}`);
+  for (const { id, state, active, latencyMs } of explanation.candidates) {
+    const latency = latencyMs < 0 ? "not measured yet" : `${latencyMs.toFixed(1)} ms`;
+    lines.push(`          ${id === explanation.instance ? "→" : " "} ${id}  ${state}, ${active} under way, ${latency}`);
+  }
   return lines.join("\n");
 }
 
@@ -106,5 +184,8 @@ function missLine(miss: RouteExplanation["miss"]): string {
 function instanceLine(explanation: Explanation): string {
   if (explanation.kind !== "command" && explanation.kind !== "upstreams") return "none needed";
   if (!explanation.running) return "unknown: Tideway does not run";
-  return explanation.instance ?? "none could take a request now";
+  const { instance, balance } = explanation;
+  return instance === null
+    ? "none could take a request now"
+    : `${instance}, by ${typeof balance === "string" ? balance : show(balance)}`;
 }

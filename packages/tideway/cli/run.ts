@@ -2,14 +2,18 @@
  * The command line: names, options, and what happens to errors. Owns exit codes: 0 done, 1 failed, 2 wrong usage.
  * What a command does is in its own file.
  */
-import { OperatorError } from "@tideway/base";
 import { Command, CommanderError } from "commander";
-import { ConfigurationFault, version } from "../config/index.ts";
+import { version } from "../config/index.ts";
 import { check } from "./check.ts";
 import { deploy } from "./deploy.ts";
+import { describe } from "./describe.ts";
 import { explain } from "./explain.ts";
+import { instance } from "./instance.ts";
+import { reload } from "./reload.ts";
 import { start } from "./start.ts";
 import { status } from "./status.ts";
+
+const configuration = "tideway.config.ts, or the folder that holds it (default: this folder)";
 
 /** Runs one command; `start` ends when the server has stopped. Errors are printed to standard error. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -24,7 +28,6 @@ export async function run(argv: readonly string[]): Promise<number> {
     .version(version)
     .exitOverride()
     .showHelpAfterError();
-  const configuration = "tideway.config.ts, or the folder that holds it (default: this folder)";
   program
     .command("start")
     .description("run the sites of a configuration")
@@ -44,20 +47,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .argument("[config]", configuration)
     .option("--json", "print JSON")
     .action(command(status));
-  program
-    .command("explain")
-    .description("show which site, route, service and instance would answer a URL, and why")
-    .argument("<url>", "for example http://www.abc.test:7777/db/x")
-    .argument("[config]", configuration)
-    .option("--json", "print JSON")
-    .action(command(explain));
-  program
-    .command("deploy")
-    .description("replace the instances of a service one by one; requests and sockets notice nothing")
-    .argument("<service>", "a service with a command")
-    .argument("[config]", configuration)
-    .option("--json", "print JSON")
-    .action(command(deploy));
+  addChanges(program, command);
   try {
     await program.parseAsync(argv, { from: "user" });
     return code;
@@ -68,9 +58,45 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Operator errors as their lines; anything else is a fault of ours, with its stack. */
-export function describe(error: unknown): string {
-  if (error instanceof ConfigurationFault) return error.faults.map((fault) => fault.format()).join("\n\n");
-  if (error instanceof OperatorError) return error.format();
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+function collect(value: string, earlier: readonly string[]): string[] {
+  return [...earlier, value];
+}
+
+type Action = <A extends unknown[]>(action: (...args: A) => Promise<number>) => (...args: A) => Promise<void>;
+
+/** The commands that ask the running server, or have it change something. */
+function addChanges(program: Command, command: Action): void {
+  program
+    .command("explain")
+    .description("show which site, route, service and instance would answer a URL, and why")
+    .argument("<url>", "for example http://www.abc.test:7777/db/x")
+    .argument("[config]", configuration)
+    .option("-X, --method <method>", "of the request (default: GET)")
+    .option("-H, --header <field>", 'a field of the request, such as "x-beta: 1"; may be said again', collect, [])
+    .option("--json", "print JSON")
+    .action(command(explain));
+  program
+    .command("deploy")
+    .description("replace the instances of a service one by one; requests and sockets notice nothing")
+    .argument("<service>", "a service with a command")
+    .argument("[config]", configuration)
+    .option("--json", "print JSON")
+    .action(command(deploy));
+  program
+    .command("reload")
+    .description("apply the changed configuration; unchanged services and live connections are left alone")
+    .argument("[config]", configuration)
+    .option("--json", "print JSON")
+    .action(command(reload));
+  program
+    .command("instance")
+    .description("change an instance's share of the requests, drain it, or take it back")
+    .argument("<service>", "a service with instances")
+    .argument("<instance>", "as `tideway status` names it")
+    .argument("[config]", configuration)
+    .option("--weight <number>", "its share relative to the others")
+    .option("--drain", "give it nothing new")
+    .option("--undrain", "use it again")
+    .option("--json", "print JSON")
+    .action(command(instance));
 }

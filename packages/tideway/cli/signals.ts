@@ -3,6 +3,7 @@
  * npm one Ctrl+C arrives twice, from the terminal and passed on by npm, and is one request.
  */
 import type { EventEmitter } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import type { Clock } from "@tideway/base";
 
 /** A person presses no key twice in this time; npm passes a signal on within some milliseconds. */
@@ -30,4 +31,28 @@ export function onStopSignals(requests: StopRequests, source: EventEmitter = pro
   return () => {
     for (const signal of signals) source.off(signal, heard);
   };
+}
+
+/**
+ * SIGHUP has two meanings: an operator's wish to reload, and the end of the terminal that the process runs in. After the
+ * latter nobody could stop it by Ctrl+C any more, so it counts as a request to stop. Returns what ends the listening.
+ */
+export function onHangUp(onReload: () => void, onTerminalGone: () => void): () => void {
+  const heldTerminal = hasTerminal();
+  const heard = (): void => {
+    if (heldTerminal && !hasTerminal()) onTerminalGone();
+    else onReload();
+  };
+  process.on("SIGHUP", heard);
+  return () => process.off("SIGHUP", heard);
+}
+
+/** `/dev/tty` is the process's own terminal; it cannot be opened without one, nor after its end. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -6,7 +6,8 @@ import { relative } from "node:path";
 import { systemClock } from "@tideway/edge/clock";
 import { findConfiguration, loadPlan, type Plan } from "../config/index.ts";
 import { createLog, type Log, System, type SystemAddresses } from "../system/index.ts";
-import { onStopSignals } from "./signals.ts";
+import { describe } from "./describe.ts";
+import { onHangUp, onStopSignals } from "./signals.ts";
 
 /** From the first signal to the end: requests and streams under way may finish meanwhile. */
 const drainMs = 10_000;
@@ -21,6 +22,12 @@ export async function start(given: string | undefined, options: { check?: boolea
   const ended = Promise.withResolvers<number>();
   const system = new System(plan, log, (error) => ended.reject(error));
   const forget = stopOnSignals(system, log, ended.resolve);
+  const reload = (): void => {
+    log.info({ signal: "SIGHUP" }, "reading the configuration again");
+    // What is wrong with it is in the log: whoever sent the signal cannot be told.
+    system.reload().catch((error: unknown) => log.error({}, `the old configuration goes on\n${describe(error)}`));
+  };
+  const forgetHangUp = onHangUp(reload, () => process.kill(process.pid, "SIGTERM"));
   try {
     const addresses = await Promise.race([system.start(), ended.promise]);
     if (typeof addresses === "number") return addresses;
@@ -29,6 +36,7 @@ export async function start(given: string | undefined, options: { check?: boolea
     return await ended.promise;
   } finally {
     await system.stop(0);
+    forgetHangUp();
     forget();
     log.flush();
   }

@@ -29,8 +29,8 @@ function issueOf(input: unknown, environment = {}) {
 
 test("defaults are filled in: loopback, the fixed ports, two seconds between probes", () => {
   const plan = planOf({ services, sites, names: {} });
-  assert.deepEqual(plan.listen, [{ host: "127.0.0.1", port: 7777 }]);
-  assert.deepEqual(plan.console, { host: "127.0.0.1", port: 7770 });
+  assert.deepEqual(plan.listen, [{ host: "127.0.0.1", port: 7777, proxyProtocol: false }]);
+  assert.deepEqual(plan.console, { host: "127.0.0.1", port: 7770, metrics: "token" });
   assert.equal(plan.names?.host, "127.0.0.1");
   assert.equal(plan.names?.port, 7753);
   assert.equal(plan.dataDirectory, join(folder, "data"));

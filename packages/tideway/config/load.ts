@@ -5,6 +5,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
 import { OperatorError } from "@tideway/base";
 import { makePlan, type Plan } from "./plan.ts";
 
@@ -40,9 +41,23 @@ export function findConfiguration(given: string | undefined, directory: string):
   ]);
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** Loads and checks a configuration. Throws a {@link ConfigurationFault} with every fault that was found. */
-export async function loadPlan(file: string, environment: Readonly<Record<string, string | undefined>>): Promise<Plan> {
-  const exported = await importConfiguration(file);
+export async function loadPlan(file: string, environment: Environment): Promise<Plan> {
+  return planOf(file, await importConfiguration(file, () => importHere(file)), environment);
+}
+
+/**
+ * The same anew, for a process that has loaded it before: `import()` remembers a module for ever, and so all that it imports.
+ * A thread of its own remembers nothing, and what it loaded goes with it.
+ */
+export async function reloadPlan(file: string, environment: Environment): Promise<Plan> {
+  if (!existsSync(file)) findConfiguration(file, process.cwd());
+  return planOf(file, await importConfiguration(file, () => importInThread(file)), environment);
+}
+
+function planOf(file: string, exported: unknown, environment: Environment): Plan {
   const result = makePlan(file, exported, environment);
   if (result.ok) return result.plan;
   const shown = relative(process.cwd(), file) || file;
@@ -59,12 +74,11 @@ export async function loadPlan(file: string, environment: Readonly<Record<string
   );
 }
 
-async function importConfiguration(file: string): Promise<unknown> {
-  // The query makes a changed file a new module: import() remembers the old one for ever.
-  const url = `${pathToFileURL(file).href}?changed=${statSync(file).mtimeMs}`;
-  let module: { default?: unknown };
+/** What the module exports by default. `load` gives its value, or `undefined` when it has none. */
+async function importConfiguration(file: string, load: () => Promise<unknown>): Promise<unknown> {
+  let exported: unknown;
   try {
-    module = (await withinLimit(import(url))) as { default?: unknown };
+    exported = await withinLimit(load());
   } catch (error) {
     throw new ConfigurationFault([
       new OperatorError("CONFIG_THREW", {
@@ -75,7 +89,7 @@ async function importConfiguration(file: string): Promise<unknown> {
       }),
     ]);
   }
-  if (module.default === undefined) {
+  if (exported === undefined) {
     throw new ConfigurationFault([
       new OperatorError("CONFIG_INVALID", {
         where: file,
@@ -85,7 +99,39 @@ async function importConfiguration(file: string): Promise<unknown> {
       }),
     ]);
   }
+  return exported;
+}
+
+async function importHere(file: string): Promise<unknown> {
+  const module = (await import(pathToFileURL(file).href)) as { default?: unknown };
   return module.default;
+}
+
+/** Functions and rings cannot leave a thread; no key of a configuration may hold one, nor null, which goes in their place. */
+const threadSource = `
+  const { parentPort, workerData } = require("node:worker_threads");
+  const plain = (value, seen) => {
+    if (typeof value === "function" || typeof value === "symbol") return null;
+    if (typeof value !== "object" || value === null) return value;
+    if (seen.includes(value)) return null;
+    const inner = [...seen, value];
+    if (Array.isArray(value)) return value.map((each) => plain(each, inner));
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each, inner)]));
+  };
+  import(workerData).then((module) => parentPort.postMessage({ value: plain(module.default, []) }));
+`;
+
+async function importInThread(file: string): Promise<unknown> {
+  const thread = new Worker(threadSource, { eval: true, workerData: pathToFileURL(file).href });
+  try {
+    return await new Promise((done, failed) => {
+      thread.on("message", ({ value }: { value: unknown }) => done(value));
+      thread.on("error", failed);
+      thread.on("exit", (code) => failed(new Error(`it ended its thread with ${code} before it was loaded`)));
+    });
+  } finally {
+    await thread.terminate();
+  }
 }
 
 /** A timer that holds the process: an import that nothing will ever settle would end it without a word. */

@@ -5,9 +5,11 @@
 import { statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { dirname, resolve } from "node:path";
-import { compileRoutes, type RouteTable } from "@tideway/engine/routing";
+import { type AddressRanges, parseAddressRanges } from "@tideway/base";
+import { compileLocation } from "@tideway/engine/routing";
 import { createZones, type Zones } from "@tideway/engine/zones";
 import { closest, explainIssues, formatPath, type Issue, show } from "./issues.ts";
+import { type HttpListenerPlan, type ListenerPlans, planListeners, type StreamListenerPlan } from "./listeners.ts";
 import {
   type AnyService,
   configSchema,
@@ -33,10 +35,14 @@ export interface Plan {
   /** Its folder: what relative paths are relative to. */
   readonly root: string;
   readonly dataDirectory: string;
+  /** As written, for a person to read. */
   readonly listen: EffectiveConfig["listen"];
+  readonly http: readonly HttpListenerPlan[];
+  readonly streams: readonly StreamListenerPlan[];
   readonly services: ReadonlyMap<string, AnyService>;
-  readonly sites: EffectiveConfig["sites"];
-  readonly routes: RouteTable;
+  readonly trust: AddressRanges;
+  readonly limits: EffectiveConfig["limits"];
+  readonly trace: EffectiveConfig["trace"];
   /** The name server: where it listens and what it answers. */
   readonly names: { readonly host: string; readonly port: number; readonly zones: Zones } | null;
   readonly console: EffectiveConfig["console"];
@@ -61,28 +67,35 @@ export function makePlan(
   const moved = movePort(config, environment["PORT"], issues);
   const services = readServices(config, dirname(file), issues);
   checkPorts(config, issues);
-  const ports = new Set(config.listen.map((entry) => entry.port));
-  const routes = compileRoutes(config.sites, { services: new Set(services.keys()), ports });
-  if (!routes.ok) {
-    for (const fault of routes.faults) issues.push({ ...fault, path: formatPath(fault.place) });
-  }
-  const zones = readZones(config, file, issues);
-  if (issues.length > 0 || !routes.ok) return { ok: false, issues };
+  const listeners = planListeners(config, new Set(services.keys()), issues);
+  const zones = readZones(config, listeners, file, issues);
+  const trust = parseAddressRanges(config.trust);
+  if (issues.length > 0 || !trust.ok) return { ok: false, issues };
   const root = dirname(file);
   const plan: Plan = {
     file,
     root,
     dataDirectory: resolve(root, config.data),
     listen: config.listen,
+    ...listeners,
     services,
-    sites: config.sites,
-    routes: routes.table,
+    trust: trust.ranges,
+    limits: config.limits,
+    trace: config.trace,
     names: config.names === undefined || zones === null ? null : { ...config.names.listen, zones },
     console: config.console,
     log: config.log,
     rows: listRows(config, input, moved),
   };
   return { ok: true, plan: Object.freeze(plan) };
+}
+
+/** The listener that `PORT` moves: the first for HTTP. */
+function firstHttp(listen: EffectiveConfig["listen"]): number {
+  return Math.max(
+    0,
+    listen.findIndex((entry) => !("tcp" in entry) && !("udp" in entry)),
+  );
 }
 
 /** Takes the port from the environment; true when it did. */
@@ -98,7 +111,7 @@ function movePort(config: EffectiveConfig, value: string | undefined, issues: Is
     });
     return false;
   }
-  config.listen[0]!.port = port;
+  config.listen[firstHttp(config.listen)]!.port = port;
   return true;
 }
 
@@ -111,9 +124,16 @@ function readServices(config: EffectiveConfig, root: string, issues: Issue[]): M
   for (const [name, service] of services) {
     if (service.kind === "files") readFolder(name, service.options, root, issues);
     if (service.kind === "command") service.options.cwd = resolve(root, service.options.cwd ?? ".");
+    if (service.kind === "redirect") checkRedirect(name, service.options.redirect, issues);
     if (service.kind === "realtime") checkRealtime(name, service.options, services, issues);
   }
   return services;
+}
+
+function checkRedirect(name: string, redirect: string, issues: Issue[]): void {
+  const location = compileLocation(redirect, ["services", name, "redirect"]);
+  if (location.ok) return;
+  for (const { place, ...fault } of location.faults) issues.push({ ...fault, path: formatPath(place) });
 }
 
 function readFolder(name: string, options: ServiceOf<"files">, root: string, issues: Issue[]): void {
@@ -161,12 +181,12 @@ function checkRealtime(
 }
 
 /** The zones' serial is the file's time of change: it rises with each new configuration (RFC 1035 §3.3.13). */
-function readZones(config: EffectiveConfig, file: string, issues: Issue[]): Zones | null {
+function readZones(config: EffectiveConfig, listeners: ListenerPlans, file: string, issues: Issue[]): Zones | null {
   if (config.names === undefined) return null;
   const changed = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const result = createZones({
-    sites: Object.keys(config.sites),
-    addresses: config.names.addresses ?? siteAddresses(config.listen.map((entry) => entry.host)),
+    sites: [...new Set(listeners.http.flatMap((listener) => Object.keys(listener.sites)))],
+    addresses: config.names.addresses ?? siteAddresses(listeners.http.map((entry) => entry.host)),
     zones: config.names.zones,
     serial: Math.floor(changed / 1000),
   });
@@ -198,6 +218,7 @@ function outsideAddresses(both: boolean): string[] {
 
 interface Claim {
   readonly path: string;
+  readonly protocols: readonly ("tcp" | "udp")[];
   readonly host: string;
   readonly port: number;
 }
@@ -205,17 +226,20 @@ interface Claim {
 /** Two claims on one port collide when their addresses are the same or one of them is every address. */
 function checkPorts(config: EffectiveConfig, issues: Issue[]): void {
   const claims: Claim[] = config.listen.map((entry, index) => ({
-    ...entry,
+    host: entry.host,
+    port: entry.port,
+    protocols: ["udp" in entry ? "udp" : "tcp"],
     path: formatPath(["listen", index, "port"]),
   }));
-  if (config.names !== undefined) claims.push({ ...config.names.listen, path: "names.listen.port" });
-  if (config.console !== false) claims.push({ ...config.console, path: "console.port" });
+  if (config.names !== undefined)
+    claims.push({ ...config.names.listen, protocols: ["tcp", "udp"], path: "names.listen.port" });
+  if (config.console !== false) claims.push({ ...config.console, protocols: ["tcp"], path: "console.port" });
   const isAny = (host: string) => host === "0.0.0.0" || host === "::";
   for (const [index, claim] of claims.entries()) {
     if (claim.port === 0) continue;
-    const other = claims
-      .slice(0, index)
-      .find((c) => c.port === claim.port && (c.host === claim.host || isAny(c.host) || isAny(claim.host)));
+    const sharesProtocol = (c: Claim) => c.protocols.some((protocol) => claim.protocols.includes(protocol));
+    const sharesHost = (c: Claim) => c.host === claim.host || isAny(c.host) || isAny(claim.host);
+    const other = claims.slice(0, index).find((c) => c.port === claim.port && sharesProtocol(c) && sharesHost(c));
     if (other === undefined) continue;
     issues.push({
       path: claim.path,
@@ -242,7 +266,7 @@ function listRows(config: EffectiveConfig, input: unknown, portMoved: boolean): 
     }
     if (value === undefined) return;
     const text = formatPath(path);
-    const moved = portMoved && text === "listen[0].port";
+    const moved = portMoved && text === `listen[${firstHttp(config.listen)}].port`;
     rows.push({ path: text, value, origin: moved ? "environment PORT" : given === undefined ? "default" : "file" });
   };
   walk(config, input, []);

@@ -1,140 +1,71 @@
 /**
  * The shape of `tideway.config.ts`: one schema that gives the types, the defaults, the documentation and the errors.
- * Owns what a key is called and may hold; knows nothing of files, ports in use or what a service does.
+ * Owns what a key is called and may hold; knows nothing of files, ports in use or what a service does. Services, routes and
+ * listeners have schemas of their own beside this one.
  */
+import { limits } from "@tideway/base";
 import { z } from "zod";
+import { listen } from "./listen-schema.ts";
+import { sites } from "./route-schema.ts";
+import { service } from "./service-schema.ts";
+import { addressRanges, bytes, count, hostName, milliseconds, port } from "./values.ts";
 
-const port = z.int().min(0).max(65_535).describe("TCP port; 0 takes any free one");
-const milliseconds = z.int().min(1);
-const hostName = z.string().min(1);
-
-const listen = z.strictObject({
-  host: hostName.default("127.0.0.1").describe("Address to listen on; loopback unless told otherwise"),
-  port,
-});
-
-const balance = z
-  .enum(["least-busy", "round-robin", "weighted", "fastest", "hash"])
-  .default("least-busy")
-  .describe("How an instance is chosen");
-
-const health = z.strictObject({
-  path: z.string().startsWith("/").default("/").describe("Path that a probe asks for; 200–399 is healthy"),
-  everyMs: milliseconds.default(2_000).describe("Between two probes of an instance"),
-  timeoutMs: milliseconds.default(2_000).describe("How long a probe may take"),
-});
-
-const upstreamUrl = z
-  .url({ protocol: /^http$/, error: "not an http:// URL" })
-  .refine(
-    (text) => !URL.canParse(text) || isOrigin(new URL(text)),
-    "host and port alone, such as http://127.0.0.1:3001",
-  );
-
-/** The request's own path is what is forwarded: one in an upstream's URL would be dropped without a word, and so the rest. */
-function isOrigin({ protocol, pathname, search, hash, username, password }: URL): boolean {
-  // Another scheme is said already.
-  if (protocol !== "http:") return true;
-  return pathname === "/" && search + hash + username + password === "";
-}
-
-const fieldValue = z
-  .string()
-  .min(1)
-  .regex(/^[\x20-\x7e]*$/, "printable ASCII: it is sent as the value of a field");
-
-export const serviceSchemas = {
-  command: z.strictObject({
-    command: z.string().trim().min(1).describe("Program that Tideway runs and watches"),
-    instances: z.int().min(1).max(64).default(1),
-    cwd: z.string().optional().describe("Where it runs; the configuration's folder unless given"),
-    env: z.record(z.string(), z.string()).default({}),
-    balance,
-    health: health.default(health.parse({})),
-    startTimeoutMs: milliseconds.default(30_000).describe("An instance that is not healthy by then is replaced"),
-    stopTimeoutMs: milliseconds.default(10_000).describe("From SIGTERM to SIGKILL"),
-    queueMs: milliseconds.default(5_000).describe("How long a request waits when no instance is ready"),
-  }),
-  upstreams: z.strictObject({
-    upstreams: z
-      .array(
-        z.union([
-          upstreamUrl,
-          z.strictObject({ url: upstreamUrl, weight: z.number().positive().max(1000).default(1) }),
-        ]),
-      )
-      .min(1),
-    balance,
-    health: health.default(health.parse({})),
-    queueMs: milliseconds.default(5_000),
-  }),
-  files: z.strictObject({
-    files: z.string().min(1).describe("Folder to serve"),
-    fallback: z.string().min(1).optional().describe("File for paths that name none: single-page applications"),
-    immutable: z
-      .string()
-      .optional()
-      .describe("Path prefix, such as /assets/, below which files never change, for their names hold a hash"),
-  }),
-  realtime: z.strictObject({
-    realtime: z.strictObject({
-      path: z.string().startsWith("/").default("/socket.io"),
-      service: z.string().describe("Service whose processes hold the application's side"),
-      durability: z.enum(["none", "memory", "disk"]).default("disk"),
-      origins: z
-        .union([z.enum(["same", "any"]), z.array(z.string())])
-        .default("same")
-        .describe("Pages that may connect: of the same site, any, or a list of origins"),
-      pingIntervalMs: milliseconds.default(25_000),
-      pingTimeoutMs: milliseconds.default(20_000),
-      messageBytesMax: z.int().min(1).default(1_000_000),
-      outQueueBytesMax: z.int().min(1024).default(1_048_576),
-      handoverMs: milliseconds.default(30_000),
-    }),
-  }),
-  redirect: z.strictObject({
-    redirect: fieldValue.describe("Where to; `{path}` stands for the request's path and query"),
-    status: z.union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)]).default(308),
-  }),
-  respond: z.strictObject({
-    respond: z.strictObject({
-      status: z.int().min(200).max(599).default(200),
-      body: z.string().default(""),
-      type: fieldValue.default("text/plain; charset=utf-8"),
-    }),
-  }),
-} as const;
-
-export type ServiceKind = keyof typeof serviceSchemas;
-export const serviceKinds = Object.keys(serviceSchemas) as ServiceKind[];
-
-const service = z.union([
-  serviceSchemas.command,
-  serviceSchemas.upstreams,
-  serviceSchemas.files,
-  serviceSchemas.realtime,
-  serviceSchemas.redirect,
-  serviceSchemas.respond,
-]);
-
-const pathTarget = z.union([
-  z.string(),
-  z.strictObject({ to: z.string(), strip: z.boolean().default(false).describe("Remove the prefix before forwarding") }),
-]);
+export type { HttpListen, ListenConfig, TcpOptions, UdpOptions } from "./listen-schema.ts";
+export type { FieldChangesConfig, RateConfig, Route, SitesConfig } from "./route-schema.ts";
+export {
+  type AnyService,
+  type BalancedService,
+  type ServiceKind,
+  type ServiceOf,
+  serviceKinds,
+  serviceSchemas,
+} from "./service-schema.ts";
 
 const recordValue = z.union([z.string(), z.array(z.string()).min(1)]);
 const zoneRecords = z
   .record(z.string(), z.record(z.string(), recordValue))
   .describe("Extra records: name (or @ for the zone itself) → type → value or values, as in a zone file");
 
+const clientLimits = z
+  .strictObject({
+    connectionsMax: count.optional().describe("Open connections in all; 0.4 of the descriptors unless given"),
+    connectionsPerAddressMax: count.default(limits.connectionsPerAddressMax).describe("Of one client address"),
+    fieldsMax: count.default(limits.fieldsMax).describe("Fields in one head"),
+    fieldBytesMax: count.default(limits.fieldBytesMax).describe("Bytes of one field"),
+    fieldsBytesMax: count.default(limits.fieldsBytesMax).describe("Bytes of a head's fields together"),
+    targetBytesMax: count.default(limits.targetBytesMax).describe("Bytes of a request's target"),
+    bodyBytesMax: bytes
+      .optional()
+      .describe("Bytes of a request's body, where its route says nothing; no bound unless given"),
+    headTimeoutMs: milliseconds.default(limits.headTimeoutMs).describe("From the first byte of a head to its end"),
+    idleTimeoutMs: milliseconds.default(limits.idleTimeoutMs).describe("An idle keep-alive connection"),
+    bodyProgressMs: milliseconds.default(limits.bodyProgressMs).describe("Within which `bodyProgressBytes` must come"),
+    bodyProgressBytes: count.default(limits.bodyProgressBytes),
+    responseStallMs: milliseconds
+      .default(60_000)
+      .describe("A client that takes nothing of its answer for so long is gone"),
+  })
+  .describe("Bounds on clients");
+
 export const configSchema = z.strictObject({
   listen: z
     .array(listen)
     .min(1)
-    .default([{ host: "127.0.0.1", port: 7777 }]),
+    .default([{ host: "127.0.0.1", port: 7777, proxyProtocol: false }]),
   data: z.string().min(1).default("./data").describe("Directory of the embedded store"),
   services: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/i, "a name of letters, digits and -"), service),
-  sites: z.record(z.string(), z.record(z.string(), pathTarget)),
+  sites,
+  trust: addressRanges
+    .default([])
+    .describe("Proxies in front, whose word about their clients (Forwarded, X-Forwarded-*, X-Request-Id) is taken"),
+  limits: clientLimits.prefault({}),
+  trace: z
+    .strictObject({
+      create: z.boolean().default(true).describe("Begin a trace where a request brings none"),
+      sampled: z.boolean().default(true).describe("Whether traces that begin here ask to be recorded"),
+    })
+    .prefault({})
+    .describe("W3C trace context: a valid one is always passed on"),
   names: z
     .strictObject({
       listen: z.strictObject({ host: hostName.default("127.0.0.1"), port: port.default(7753) }).prefault({}),
@@ -148,13 +79,38 @@ export const configSchema = z.strictObject({
     .optional()
     .describe("The name server; left out, none runs"),
   console: z
-    .union([z.literal(false), z.strictObject({ host: hostName.default("127.0.0.1"), port: port.default(7770) })])
+    .union([
+      z.literal(false),
+      z.strictObject({
+        host: hostName.default("127.0.0.1"),
+        port: port.default(7770),
+        metrics: z
+          .enum(["token", "open"])
+          .default("token")
+          .describe("Who may read /metrics: holders of the token, or all"),
+      }),
+    ])
     .prefault({})
     .describe("The operator's page; false for none"),
   log: z
     .strictObject({
       level: z.enum(["debug", "info", "warn", "error"]).default("info"),
-      requests: z.boolean().default(true).describe("One line per request"),
+      requests: z
+        .union([
+          z.boolean(),
+          z.enum(["json", "combined"]),
+          z.strictObject({
+            format: z.enum(["json", "combined"]).default("json"),
+            file: z
+              .string()
+              .min(1)
+              .optional()
+              .describe("Appended to, and opened anew at a reload; the log unless given"),
+            queries: z.boolean().default(false).describe("With what stands behind the ?, which may hold secrets"),
+          }),
+        ])
+        .default(true)
+        .describe("One line per request"),
     })
     .prefault({}),
 });
@@ -163,5 +119,3 @@ export const configSchema = z.strictObject({
 export type TidewayConfig = z.input<typeof configSchema>;
 /** The same with every default filled in. */
 export type EffectiveConfig = z.output<typeof configSchema>;
-export type ServiceOf<K extends ServiceKind> = z.output<(typeof serviceSchemas)[K]>;
-export type AnyService = { [K in ServiceKind]: { kind: K; options: ServiceOf<K> } }[ServiceKind];

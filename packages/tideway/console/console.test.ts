@@ -8,7 +8,7 @@ import { OperatorError } from "@tideway/base";
 import { FakeClock } from "@tideway/base/testing";
 import { startConsole } from "./console.ts";
 import { askControl, serveControl, socketPath } from "./control.ts";
-import type { StatusReport } from "./report.ts";
+import type { ReloadReport, StatusReport } from "./report.ts";
 
 const report: StatusReport = {
   version: "0.0.0",
@@ -100,17 +100,29 @@ test("the token stays the same over restarts", async (t) => {
 
 test("the control socket answers status and pick, to its owner only", async (t) => {
   const dataDirectory = folderFor(t);
+  const adjusted: unknown[] = [];
   const control = await serveControl(dataDirectory, {
     status: () => report,
-    pick: (service) => (service === "web" ? "web-1" : null),
+    pick: (service) => ({ instance: service === "web" ? "web-1" : null, balance: null, candidates: [] }),
+    reload: async () => ({ changes: [{ what: "routes", name: "*/", how: "changed" }] }),
+    adjust: (service, instance, how) => void adjusted.push([service, instance, how]),
     deploy: async (service) => {
       if (service !== "web") throw new OperatorError("CONTROL_REFUSED", { where: service, hint: "Name another." });
     },
   });
   t.after(() => control.close());
   assert.deepEqual(await askControl(dataDirectory, "/status"), report);
-  assert.deepEqual(await askControl(dataDirectory, "/pick?service=web"), { instance: "web-1" });
-  assert.deepEqual(await askControl(dataDirectory, "/pick?service=none"), { instance: null });
+  const nothing = { balance: null, candidates: [] };
+  assert.deepEqual(await askControl(dataDirectory, "/pick?service=web"), { instance: "web-1", ...nothing });
+  assert.deepEqual(await askControl(dataDirectory, "/pick?service=none"), { instance: null, ...nothing });
+  const { changes } = await askControl<ReloadReport>(dataDirectory, "/reload", { method: "POST" });
+  assert.deepEqual(changes, [{ what: "routes", name: "*/", how: "changed" }]);
+  await askControl(dataDirectory, "/instance?service=api&instance=a&weight=2", { method: "POST" });
+  await askControl(dataDirectory, "/instance?service=api&instance=a&how=drain", { method: "POST" });
+  assert.deepEqual(adjusted, [
+    ["api", "a", { weight: 2 }],
+    ["api", "a", "drain"],
+  ]);
   assert.deepEqual(await askControl(dataDirectory, "/deploy?service=web", { method: "POST" }), {});
   const refused = (error: unknown) =>
     error instanceof OperatorError && error.code === "CONTROL_REFUSED" && error.details.where === "api";

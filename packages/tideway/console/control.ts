@@ -1,6 +1,7 @@
 /**
- * The control socket: how `tideway status`, `explain` and `deploy` reach the running server. HTTP over a Unix socket in the
- * data directory, readable by its owner only, so whoever owns the data may ask, and deploy. Owns the line, not the answers.
+ * The control socket: how `tideway status`, `explain`, `reload`, `deploy` and `instance` reach the running server. HTTP over a
+ * Unix socket in the data directory, readable by its owner only, so whoever owns the data may ask, and change. Owns the
+ * line, not the answers.
  */
 
 import { createHash } from "node:crypto";
@@ -9,22 +10,38 @@ import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { OperatorError, type OperatorErrorCode, type OperatorErrorDetails } from "@tideway/base";
-import type { StatusReport } from "./report.ts";
+import { ConfigurationFault } from "../config/index.ts";
+import type { InstanceReport, ReloadReport, StatusReport } from "./report.ts";
 
 const answerTimeoutMs = 5_000;
 
 /** What the running server answers. */
 export interface ControlAnswers {
   status(): StatusReport;
-  /** The instance that a request to this service would go to now; null when none could take it. */
-  pick(service: string): string | null;
+  /** Where a request to this service would go now, and among which. */
+  pick(service: string): Pick;
   /** Replaces the service's instances one by one. Rejects with an OperatorError; those not yet replaced go on. */
   deploy(service: string): Promise<void>;
+  /** Reads the configuration again and applies the difference. Rejects with what is wrong with it; then nothing changed. */
+  reload(): Promise<ReloadReport>;
+  /** Changes the share of one instance, or drains it and takes it back, until the next reload or start says otherwise. */
+  adjust(service: string, instance: string, how: Adjustment): void;
 }
 
-/** What goes over the line when something cannot be done. */
+export interface Pick {
+  /** Null when none could take a request, and for a service without instances. */
+  readonly instance: string | null;
+  /** The policy, as configured. */
+  readonly balance: unknown;
+  readonly candidates: readonly InstanceReport[];
+}
+
+/** What `tideway instance` can ask of one. */
+export type Adjustment = { readonly weight: number } | "drain" | "undrain";
+
+/** What goes over the line when something cannot be done: one error, or all faults of a configuration. */
 interface Refusal {
-  readonly error: { readonly code: OperatorErrorCode; readonly details: OperatorErrorDetails };
+  readonly errors: readonly { readonly code: OperatorErrorCode; readonly details: OperatorErrorDetails }[];
 }
 
 /**
@@ -50,16 +67,24 @@ export async function serveControl(dataDirectory: string, answers: ControlAnswer
       outgoing.writeHead(status, { "content-type": "application/json" });
       outgoing.end(JSON.stringify(body));
     };
+    const settle = (doing: Promise<unknown>) => {
+      doing.then(
+        (value) => say(200, value ?? {}),
+        (error: unknown) => say(409, refusalOf(error)),
+      );
+    };
     const url = new URL(incoming.url ?? "/", "http://control");
     const service = url.searchParams.get("service") ?? "";
     const asked = `${incoming.method} ${url.pathname}`;
     if (asked === "GET /status") say(200, answers.status());
-    else if (asked === "GET /pick") say(200, { instance: answers.pick(service) });
-    else if (asked === "POST /deploy") {
-      answers.deploy(service).then(
-        () => say(200, {}),
-        (error: unknown) => say(409, refusalOf(error)),
-      );
+    else if (asked === "GET /pick") say(200, answers.pick(service));
+    else if (asked === "POST /deploy") settle(answers.deploy(service));
+    else if (asked === "POST /reload") settle(answers.reload());
+    else if (asked === "POST /instance") {
+      const { searchParams } = url;
+      const weight = searchParams.get("weight");
+      const how = weight === null ? (searchParams.get("how") as "drain" | "undrain") : { weight: Number(weight) };
+      settle(Promise.try(() => answers.adjust(service, searchParams.get("instance") ?? "", how)));
     } else say(404, null);
   });
   await new Promise<void>((done, failed) => {
@@ -77,9 +102,15 @@ export async function serveControl(dataDirectory: string, answers: ControlAnswer
 }
 
 function refusalOf(error: unknown): Refusal {
-  const known = error instanceof OperatorError;
-  const details = known ? error.details : { where: "tideway", seen: String(error), hint: "See its log." };
-  return { error: { code: known ? error.code : "CONTROL_REFUSED", details: { ...details, cause: undefined } } };
+  if (error instanceof ConfigurationFault) return { errors: error.faults.map(plain) };
+  if (error instanceof OperatorError) return { errors: [plain(error)] };
+  return {
+    errors: [{ code: "CONTROL_REFUSED", details: { where: "tideway", seen: String(error), hint: "See its log." } }],
+  };
+}
+
+function plain({ code, details }: OperatorError): Refusal["errors"][number] {
+  return { code, details: { ...details, cause: undefined } };
 }
 
 /**
@@ -92,9 +123,10 @@ export async function askControl<T>(
   { method = "GET", timeoutMs = answerTimeoutMs } = {},
 ): Promise<T> {
   const answer = await exchange(dataDirectory, path, method, timeoutMs);
-  const { error } = (answer ?? {}) as Partial<Refusal>;
-  if (error !== undefined) throw new OperatorError(error.code, error.details);
-  return answer as T;
+  const { errors } = (answer ?? {}) as Partial<Refusal>;
+  if (errors === undefined) return answer as T;
+  const faults = errors.map(({ code, details }) => new OperatorError(code, details));
+  throw faults.length === 1 ? faults[0]! : new ConfigurationFault(faults);
 }
 
 async function exchange(dataDirectory: string, path: string, method: string, timeoutMs: number): Promise<unknown> {

@@ -97,6 +97,18 @@ export interface RealtimeReport {
   readonly streams: readonly { readonly namespace: string; readonly last: number }[];
 }
 
+/** One difference that a reload applied. */
+export interface Change {
+  readonly what: "listener" | "service" | "realtime" | "routes" | "names" | "console" | "log";
+  readonly name: string;
+  /** added, removed, changed, or in words. */
+  readonly how: string;
+}
+
+export interface ReloadReport {
+  readonly changes: readonly Change[];
+}
+
 export interface StatusReport {
   readonly version: string;
   readonly configuration: string;

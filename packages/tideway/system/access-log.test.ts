@@ -45,6 +45,7 @@ function logFor(t: TestContext, readable = false) {
     ...silentLogger,
     info: (fields, message) => lines.push(`${message} ${JSON.stringify(fields)}`),
     line: readable ? null : (text) => lines.push(text),
+    setLevel() {},
     flush() {},
   };
   const access = new AccessLog(log, new FakeClock());

@@ -10,7 +10,7 @@ import {
   renderError,
   type Target,
 } from "@tideway/base";
-import type { RouteMiss } from "@tideway/engine/routing";
+import { type CompiledLocation, placeholderValues, type RouteMiss } from "@tideway/engine/routing";
 import { field } from "@tideway/wire/fields";
 
 /** For a target that has said all it has to say. */
@@ -39,24 +39,28 @@ export function answerMiss(exchange: Exchange, { code, allow }: RouteMiss): void
   answerError(exchange, code, "", allow.length === 0 ? [] : ["allow", allow.join(", ")]);
 }
 
-export function fixedAnswer(service: string, options: { status: number; body: string; type: string }): Target {
+export function fixedAnswer(
+  service: string,
+  options: { status: number; body: string; type: string },
+  besides: FieldList = [],
+): Target {
   const body = Buffer.from(options.body);
+  const fields = ["content-type", options.type, ...besides];
   return {
     handle(exchange) {
       exchange.service = service;
-      answer(exchange, options.status, ["content-type", options.type], body);
+      answer(exchange, options.status, fields, body);
     },
   };
 }
 
-/** `location` may hold `{path}`: the request's path and query. */
-export function redirect(service: string, options: { redirect: string; status: number }): Target {
+export function redirect(service: string, location: Extract<CompiledLocation, { ok: true }>, status: number): Target {
   return {
     handle(exchange) {
       exchange.service = service;
-      const location = options.redirect.replaceAll("{path}", exchange.head.path + exchange.head.query);
-      const fields = ["location", location, "content-type", "text/plain; charset=utf-8"];
-      answer(exchange, options.status, fields, Buffer.from(`See ${location}\n`));
+      const to = location.fill(placeholderValues(exchange, service));
+      const fields = ["location", to, "content-type", "text/plain; charset=utf-8"];
+      answer(exchange, status, fields, Buffer.from(`See ${to}\n`));
     },
   };
 }

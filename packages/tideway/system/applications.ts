@@ -1,41 +1,46 @@
 /**
  * The services that answer through instances: processes that Tideway runs, and upstreams that others run. Owns the
- * meeting of three rooms: the apphost starts and ends processes, the service probes and balances, the proxy forwards.
+ * meeting of three rooms (the apphost starts and ends processes, the service probes and balances, the proxy forwards), and
+ * what a changed configuration means for them: the difference is applied, the rest is not touched.
  */
-import { OperatorError, type Target } from "@tideway/base";
-import { type AppHost, createAppHost, type InstanceObserver } from "@tideway/edge/apphost";
+import { isDeepStrictEqual } from "node:util";
+import { OperatorError } from "@tideway/base";
+import { type AppHost, createAppHost, type InstanceObserver, type ServiceSpec } from "@tideway/edge/apphost";
 import { systemClock, systemRandom } from "@tideway/edge/clock";
-import { createProxy, type ProxyTarget } from "@tideway/edge/proxy";
 import { Service } from "@tideway/edge/upstream";
 import { HealthState } from "@tideway/engine/balancing";
-import type { AnyService, Plan, ServiceOf } from "../config/index.ts";
-import type { ServiceReport } from "../console/index.ts";
+import type { AnyService, BalancedService, Plan, ServiceOf } from "../config/index.ts";
+import type { Adjustment, Change, Pick, ServiceReport } from "../console/index.ts";
+import { serviceSettingsOf } from "./balanced.ts";
 import type { Log } from "./logs.ts";
-import type { RealtimeService } from "./realtime.ts";
+import type { Prepared } from "./prepared.ts";
+import type { RealtimeServices } from "./realtime-services.ts";
 import { reportService } from "./service-report.ts";
 
 interface Member {
+  readonly name: string;
+  config: BalancedService;
   readonly service: Service;
-  readonly proxy: ProxyTarget;
 }
 
+type Specs = Readonly<Record<string, ServiceSpec>>;
+
 export class Applications {
+  readonly #log: Log;
   readonly #members = new Map<string, Member>();
   readonly #host: AppHost;
   readonly #deploying = new Set<string>();
-  readonly #commands: readonly string[];
+  /** What the apphost was told last. */
+  #specs: Specs = {};
+  #plan: Plan;
 
-  constructor(plan: Plan, realtime: ReadonlyMap<string, RealtimeService>, log: Log) {
-    for (const [name, service] of plan.services) {
-      if (service.kind === "command" || service.kind === "upstreams") this.#add(name, service, log);
-    }
-    const links = new Map([...realtime.values()].map((live) => [live.application, live.linkAddress]));
-    const commands = [...plan.services].flatMap(([name, service]) => {
-      return service.kind === "command" ? [[name, specOf(service.options, links.get(name))] as const] : [];
-    });
-    this.#commands = commands.map(([name]) => name);
+  constructor(plan: Plan, realtime: RealtimeServices, log: Log) {
+    this.#log = log;
+    this.#plan = plan;
+    for (const [name, config] of balancedOf(plan)) this.#members.set(keyOf(name, config), this.#create(name, config));
+    this.#specs = specsOf(plan, realtime.links());
     this.#host = createAppHost({
-      services: Object.fromEntries(commands),
+      services: this.#specs,
       observer: this.#observer(),
       data: plan.dataDirectory,
       clock: systemClock,
@@ -44,31 +49,34 @@ export class Applications {
     });
   }
 
-  #add(name: string, { kind, options }: Extract<AnyService, { kind: "command" | "upstreams" }>, log: Log): void {
+  #create(name: string, config: BalancedService): Member {
     const service = new Service({
+      ...serviceSettingsOf(config, this.#plan),
       name,
       clock: systemClock,
       random: systemRandom,
-      logger: log,
-      balance: options.balance,
-      health: options.health,
-      limits: { upstreamWaitMs: options.queueMs },
-      managed: kind === "command",
+      logger: this.#log,
+      managed: config.kind === "command",
       onState: (id, state) => {
-        if (kind === "command" && state === HealthState.up) this.#host.ready(id);
-        if (kind === "command" && state === HealthState.down) this.#host.notReady(id);
+        if (config.kind === "command" && state === HealthState.up) this.#host.ready(id);
+        if (config.kind === "command" && state === HealthState.down) this.#host.notReady(id);
       },
     });
-    this.#members.set(name, { service, proxy: createProxy({ service, logger: log, clock: systemClock }) });
-    if (kind === "upstreams") for (const upstream of options.upstreams) service.add(addressOf(upstream));
+    return { name, config, service };
   }
 
   #observer(): InstanceObserver {
-    const serviceOf = (id: string) => this.#members.get(id.slice(0, id.lastIndexOf("-")))!.service;
+    const commanded = (name: string) => this.#members.get(`command ${name}`)?.service;
+    const serviceOf = (id: string) => commanded(id.slice(0, id.lastIndexOf("-")));
     return {
-      onInstance: ({ service, id, host, port }) => void this.#members.get(service)!.service.add({ id, host, port }),
-      drain: (id) => new Promise((done) => serviceOf(id).drain(id, done)),
-      onGone: (id) => serviceOf(id).remove(id),
+      onInstance: ({ service, id, host, port }) => void commanded(service)?.add({ id, host, port }),
+      drain: (id) =>
+        new Promise((done) => {
+          const service = serviceOf(id);
+          if (service === undefined) done();
+          else service.drain(id, done);
+        }),
+      onGone: (id) => serviceOf(id)?.remove(id),
     };
   }
 
@@ -77,21 +85,96 @@ export class Applications {
     return this.#host.start();
   }
 
+  /**
+   * Brings up what `plan` has and the running system has not: new services, new instances in place of those whose command
+   * changed. Resolves when all of it serves; rejects, and everything is as it was, when something does not come up.
+   */
+  async prepare(plan: Plan, realtime: RealtimeServices): Promise<Prepared> {
+    const before = { plan: this.#plan, specs: this.#specs };
+    const added: Member[] = [];
+    this.#plan = plan;
+    for (const [name, config] of balancedOf(plan)) {
+      if (this.#members.has(keyOf(name, config))) continue;
+      const fresh = this.#create(name, config);
+      this.#members.set(keyOf(name, config), fresh);
+      added.push(fresh);
+    }
+    const specs = specsOf(plan, realtime.links(plan));
+    const rollBack = async (): Promise<void> => {
+      this.#plan = before.plan;
+      await this.#host.configure(before.specs);
+      this.#specs = before.specs;
+      for (const { name, config, service } of added) {
+        this.#members.delete(keyOf(name, config));
+        service.close();
+      }
+    };
+    try {
+      // Those that will go serve until the routes have changed.
+      await this.#host.configure({ ...before.specs, ...specs });
+    } catch (error) {
+      await rollBack();
+      throw error;
+    }
+    this.#specs = specs;
+    return { commit: (changes) => this.#commit(plan, specs, added, changes), rollBack };
+  }
+
+  #commit(plan: Plan, specs: Specs, added: readonly Member[], changes: Change[]): void {
+    const wanted = new Map(balancedOf(plan));
+    for (const { name } of added) changes.push({ what: "service", name, how: "added" });
+    for (const member of [...this.#members.values()]) {
+      const config = wanted.get(member.name);
+      if (config?.kind !== member.config.kind) {
+        changes.push({ what: "service", name: member.name, how: "removed" });
+        this.#remove(member, specs);
+      } else if (!isDeepStrictEqual(member.config, config)) {
+        member.service.configure(serviceSettingsOf(config, plan));
+        member.config = config;
+        changes.push({ what: "service", name: member.name, how: "changed" });
+      }
+    }
+  }
+
+  /** Requests under way finish first. */
+  #remove(member: Member, specs: Specs): void {
+    const { name, service, config } = member;
+    const forget = (): void => {
+      this.#members.delete(keyOf(name, config));
+      service.close();
+    };
+    if (config.kind === "upstreams") drainAll(service, forget);
+    else
+      this.#host.configure(specs).then(forget, (error: unknown) => {
+        this.#log.error({ service: name, err: error }, "a removed service could not be ended");
+      });
+  }
+
   /** After the listeners: what is still open then are upgraded connections, whose end nobody could wait for. */
   async stop(): Promise<void> {
     for (const { service } of this.#members.values()) service.close();
     await this.#host.stop();
   }
 
-  /** Null for a service that has no instances. */
-  target(service: string, strip: string): Target | null {
-    return this.#members.get(service)?.proxy.target({ strip }) ?? null;
+  /** What is known of a service under the configuration that is prepared or holds; null for one without instances. */
+  serviceOf(name: string): Service | null {
+    return this.#member(name)?.service ?? null;
+  }
+
+  #member(name: string): Member | undefined {
+    const config = this.#plan.services.get(name);
+    return config === undefined ? undefined : this.#members.get(keyOf(name, config));
+  }
+
+  services(): IterableIterator<{ readonly name: string; readonly service: Service }> {
+    return this.#members.values();
   }
 
   /** Replaces the instances of a service that Tideway runs, one by one: a new one serves before an old one drains. */
   async deploy(service: string): Promise<void> {
-    if (!this.#commands.includes(service)) {
-      const allowed = this.#commands.join(" | ") || "none: no service has a command";
+    const commands = Object.keys(this.#specs);
+    if (!commands.includes(service)) {
+      const allowed = commands.join(" | ") || "none: no service has a command";
       throw refusal(service, "no service that Tideway runs", `Name one of: ${allowed}.`);
     }
     if (this.#deploying.has(service))
@@ -104,32 +187,77 @@ export class Applications {
     }
   }
 
-  /** The instance that a request would go to now. */
-  pick(service: string): string | null {
-    return this.#members.get(service)?.service.preview() ?? null;
+  /** Where a request would go now. */
+  pick(name: string): Pick {
+    const service = this.#member(name)?.service;
+    const candidates = this.report(name)?.instances ?? [];
+    return { instance: service?.preview() ?? null, balance: service?.status().balance ?? null, candidates };
+  }
+
+  /** Until the next reload, which puts back what the configuration says of weights. */
+  adjust(name: string, instance: string, how: Adjustment): void {
+    const service = this.#member(name)?.service;
+    const ids = service?.status().instances.map(({ id }) => id) ?? [];
+    if (service === undefined || !ids.includes(instance)) {
+      throw new OperatorError("CONTROL_REFUSED", {
+        where: `tideway instance ${name} ${instance}`,
+        seen: service === undefined ? "no service with instances" : "no such instance",
+        allowed: ids.join(" | ") || "none",
+        hint: "See tideway status for services and instances.",
+      });
+    }
+    if (how === "drain") service.drain(instance, () => this.#log.info({ service: name, instance }, "drained"));
+    else if (how === "undrain") service.undrain(instance);
+    else service.setWeight(instance, how.weight);
   }
 
   report(service: string): Omit<ServiceReport, "name" | "kind"> | null {
-    const member = this.#members.get(service);
+    const member = this.#member(service);
     if (member === undefined) return null;
-    const processes = this.#host.status().filter((status) => status.service === service);
-    return reportService(member.service, processes);
+    return reportService(
+      member.service,
+      this.#host.status().filter((status) => status.service === service),
+    );
   }
+}
+
+function drainAll(service: Service, done: () => void): void {
+  const { instances } = service.status();
+  let left = instances.length;
+  if (left === 0) done();
+  for (const { id } of instances) {
+    service.drain(id, () => {
+      if (--left === 0) done();
+    });
+  }
+}
+
+function balancedOf(plan: Plan): [string, BalancedService][] {
+  return [...plan.services].flatMap(([name, service]) => {
+    return service.kind === "command" || service.kind === "upstreams"
+      ? [[name, service] as [string, BalancedService]]
+      : [];
+  });
+}
+
+function specsOf(plan: Plan, links: ReadonlyMap<string, string>): Specs {
+  const specs: Record<string, ServiceSpec> = {};
+  for (const [name, { kind, options }] of balancedOf(plan)) {
+    if (kind === "command") specs[name] = specOf(options, links.get(name));
+  }
+  return specs;
+}
+
+function specOf(options: ServiceOf<"command">, link: string | undefined): ServiceSpec {
+  const { command, cwd, env, instances, startTimeoutMs, stopTimeoutMs } = options;
+  return { command, cwd: cwd!, env, instances, startTimeoutMs, stopTimeoutMs, ...(link === undefined ? {} : { link }) };
 }
 
 function refusal(service: string, seen: string, hint: string): OperatorError {
   return new OperatorError("CONTROL_REFUSED", { where: `tideway deploy ${service}`, seen, hint });
 }
 
-function specOf(options: ServiceOf<"command">, link: string | undefined) {
-  const { command, cwd, env, instances, startTimeoutMs, stopTimeoutMs } = options;
-  return { command, cwd: cwd!, env, instances, startTimeoutMs, stopTimeoutMs, ...(link === undefined ? {} : { link }) };
-}
-
-type Upstream = ServiceOf<"upstreams">["upstreams"][number];
-
-function addressOf(upstream: Upstream) {
-  const { url, weight } = typeof upstream === "string" ? { url: upstream, weight: 1 } : upstream;
-  const { hostname, port, host } = new URL(url);
-  return { id: host, host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? 80 : Number(port), weight };
+/** A service that is run by Tideway now and by others later is another one, though it has the same name. */
+function keyOf(name: string, { kind }: AnyService): string {
+  return `${kind} ${name}`;
 }

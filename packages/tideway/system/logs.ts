@@ -17,6 +17,8 @@ export interface LogOptions {
 export interface Log extends Logger {
   /** Takes a whole line of JSON, its end included; null when the log is for a person to read. */
   readonly line: ((text: string) => void) | null;
+  /** From now on. */
+  setLevel(level: LogOptions["level"]): void;
   /** Writes out what is buffered; call before the process ends. */
   flush(): void;
 }
@@ -49,6 +51,9 @@ export function createLog(options: LogOptions): Log {
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
     line: writer === null ? null : (text) => writer.write(text),
+    setLevel: (level) => {
+      logger.level = level;
+    },
     flush: () => (writer === null ? logger.flush() : writer.flushSync()),
   };
 }

@@ -3,12 +3,12 @@
  * knows of each instance, joined with what the process host knows of its process.
  */
 import type { InstanceStatus as ProcessStatus } from "@tideway/edge/apphost";
-import type { InstanceStatus, Service } from "@tideway/edge/upstream";
+import type { InstanceStatus, MemberStatus, Service } from "@tideway/edge/upstream";
 import type { InstanceReport, ServiceReport } from "../console/index.ts";
 
 /** `processes` are the service's own; none when others run it. */
 export function reportService(
-  service: Service,
+  service: Pick<Service, "status" | "counters">,
   processes: readonly ProcessStatus[],
 ): Omit<ServiceReport, "name" | "kind"> {
   const { waiting, breaker, instances, names } = service.status();
@@ -26,21 +26,18 @@ export function reportService(
 }
 
 function reportInstance(instance: InstanceStatus, process: ProcessStatus | undefined): InstanceReport {
-  const { id, state, why, forMs, active, connections, idle, latencyMs, weight, weightNow } = instance;
-  const { requests, retries, failures, ejections } = instance;
   return {
-    id,
-    state,
-    why,
-    forMs,
-    active,
-    connections,
-    idle,
-    latencyMs,
-    weight,
-    weightNow,
-    counters: { requests, retries, failures, ejections },
+    ...reportMember(instance),
+    idle: instance.idle,
     ...(process === undefined ? {} : { restarts: process.restarts }),
     ...(process === undefined || process.pid === null ? {} : { pid: process.pid }),
   };
+}
+
+/** What is known of an instance whatever the protocol. */
+export function reportMember(member: MemberStatus): InstanceReport {
+  const { id, state, why, forMs, active, connections, latencyMs, weight, weightNow } = member;
+  const { requests, retries, failures, ejections } = member;
+  const counters = { requests, retries, failures, ejections };
+  return { id, state, why, forMs, active, connections, latencyMs, weight, weightNow, counters };
 }

@@ -1,30 +1,27 @@
 /**
- * The running system: every part of the plan put together, started in an order in which each finds what it needs, and
- * ended in the opposite one. Owns the wiring and nothing else: what a part does is its own room's.
+ * The running system: every part of the plan put together, started in an order in which each finds what it needs, ended in
+ * the opposite one, and changed in between without touching what stays. Owns the wiring and nothing else: what a part
+ * does is its own room's.
  */
 import { mkdirSync } from "node:fs";
-import { type GuardedExchange, limits, OperatorError, type Target } from "@tideway/base";
-import { systemClock, systemRandom } from "@tideway/edge/clock";
-import { createListener, type Listener } from "@tideway/edge/listener";
-import { createNameServer, type NameServer } from "@tideway/edge/nameserver";
+import { OperatorError } from "@tideway/base";
+import { systemClock } from "@tideway/edge/clock";
+import { createCompression } from "@tideway/edge/compression";
+import { Census, type CensusOptions } from "@tideway/edge/listener";
 import { lockDirectory } from "@tideway/edge/store";
-import type { RouteMatch } from "@tideway/engine/routing";
-import { type Plan, version } from "../config/index.ts";
-import {
-  type ControlServer,
-  type RunningConsole,
-  type ServiceReport,
-  type StatusReport,
-  serveControl,
-  startConsole,
-} from "../console/index.ts";
+import { type Plan, reloadPlan, version } from "../config/index.ts";
+import { type ReloadReport, type ServiceReport, type StatusReport, serveControl } from "../console/index.ts";
 import { AccessLog } from "./access-log.ts";
-import { answerMiss } from "./answers.ts";
 import { Applications } from "./applications.ts";
+import { Consoles } from "./consoles.ts";
+import { Listeners } from "./listeners.ts";
 import type { Log } from "./logs.ts";
 import { Metrics } from "./metrics.ts";
-import { RealtimeService } from "./realtime.ts";
-import { FixedTargets } from "./targets.ts";
+import { Names } from "./names.ts";
+import { Preparation } from "./prepared.ts";
+import { RealtimeServices } from "./realtime-services.ts";
+import { Routers } from "./routers.ts";
+import { Streams } from "./streams.ts";
 
 /** What a person or a program needs to reach the running system. */
 export interface SystemAddresses {
@@ -36,32 +33,29 @@ export interface SystemAddresses {
   readonly names: string | null;
 }
 
-interface OpenListener {
-  readonly listener: Listener;
-  readonly host: string;
-  readonly port: number;
-}
-
 export class System {
-  readonly #plan: Plan;
   readonly #log: Log;
+  readonly #startedAt = systemClock.now();
+  readonly #names: Names;
+  readonly #consoles: Consoles;
+  readonly #realtime: RealtimeServices;
+  readonly #applications: Applications;
+  readonly #routers: Routers;
   readonly #access: AccessLog;
   readonly #metrics: Metrics;
-  readonly #onFatal: (error: Error) => void;
-  readonly #startedAt = systemClock.now();
-  readonly #targets = new Map<RouteMatch, { readonly target: Target; readonly route: string }>();
-  readonly #realtime = new Map<string, RealtimeService>();
-  readonly #listeners: OpenListener[] = [];
-  #applications: Applications | null = null;
-  #nameServer: { server: NameServer; address: string } | null = null;
-  #console: RunningConsole | null = null;
-  #control: ControlServer | null = null;
+  /** One for all listeners: descriptors are the process's. */
+  readonly #census: Census;
+  readonly #listeners: Listeners;
+  readonly #streams: Streams;
+  #plan: Plan;
   /** What was started, with how it is ended: the last first. */
   readonly #endings: ((graceMs: number) => Promise<void>)[] = [];
   /** Gives the data directory to whoever comes next. */
   #release: () => void = () => {};
   #starting: Promise<SystemAddresses> | null = null;
   #stopping: Promise<void> | null = null;
+  /** One reload after the other. */
+  #reloading: Promise<unknown> = Promise.resolve();
 
   /** `onFatal` is told of a fault after which the system must end, such as a disk that lost a write. */
   constructor(plan: Plan, log: Log, onFatal: (error: Error) => void) {
@@ -69,7 +63,15 @@ export class System {
     this.#log = log;
     this.#access = new AccessLog(log, systemClock);
     this.#metrics = new Metrics({ status: () => this.#report(), accessLog: () => this.#access.counters });
-    this.#onFatal = onFatal;
+    this.#names = new Names(log);
+    this.#consoles = new Consoles({ status: () => this.#report(), scrape: this.#metrics.scrape });
+    this.#realtime = new RealtimeServices(plan, log, onFatal);
+    this.#applications = new Applications(plan, this.#realtime, log);
+    const compression = createCompression({ clock: systemClock, logger: log });
+    this.#routers = new Routers({ applications: this.#applications, realtime: this.#realtime, compression, log });
+    this.#census = new Census(censusOf(plan));
+    this.#listeners = new Listeners({ log, access: this.#access, metrics: this.#metrics, census: this.#census });
+    this.#streams = new Streams({ log, census: this.#census });
   }
 
   /**
@@ -88,27 +90,35 @@ export class System {
   }
 
   async #startAll(): Promise<SystemAddresses> {
+    const plan = this.#plan;
     this.#takeData();
-    this.#access.prepare(this.#plan.log.requests, this.#plan.root).commit();
-    await this.#startRealtime();
-    const applications = new Applications(this.#plan, this.#realtime, this.#log);
-    this.#applications = applications;
-    this.#endings.push(() => applications.stop());
-    this.#buildTargets(applications);
+    this.#access.prepare(plan.log.requests, plan.root).commit();
+    this.#endings.push(() => this.#realtime.close());
+    await this.#realtime.start(this.#goOn);
+    this.#endings.push(() => this.#applications.stop());
     // Ports before applications: a taken port is said at once, and requests wait for the first instance.
     this.#goOn();
-    await this.#startNames();
+    this.#endings.push(() => this.#names.close());
+    (await this.#names.prepare(plan)).commit([]);
     this.#goOn();
-    await this.#startConsole();
+    this.#endings.push(() => this.#consoles.close());
+    (await this.#consoles.prepare(plan)).commit([]);
     this.#endings.push((graceMs) => this.#endListeners(graceMs));
-    for (const index of this.#plan.listen.keys()) {
-      this.#goOn();
-      await this.#listen(index);
-    }
+    const dispatchers = this.#routers.prepare(plan);
+    (await this.#listeners.prepare(plan, dispatchers, this.#goOn)).commit([]);
+    this.#routers.commit(plan, []);
+    (await this.#streams.prepare(plan, this.#goOn)).commit([]);
     this.#goOn();
-    await applications.start();
+    await this.#applications.start();
     this.#goOn();
-    await this.#startControl();
+    const control = await serveControl(plan.dataDirectory, {
+      status: () => this.#report(),
+      pick: (service) => this.#applications.pick(service),
+      deploy: (service) => this.#applications.deploy(service),
+      reload: () => this.reload(),
+      adjust: (service, instance, how) => this.#applications.adjust(service, instance, how),
+    });
+    this.#endings.push(() => control.close());
     this.#goOn();
     const addresses = this.#addresses();
     this.#log.info({ ...addresses, version }, "ready");
@@ -116,8 +126,62 @@ export class System {
   }
 
   /** Between two steps of the start: a stop may have come meanwhile. */
-  #goOn(): void {
+  readonly #goOn = (): void => {
     if (this.#stopping !== null) throw new Error("the start was ended");
+  };
+
+  /**
+   * Reads the configuration again and applies the difference: what is new runs before anything old is let go, and what is
+   * the same is not touched. Rejects with what is wrong; then nothing has changed.
+   */
+  reload(): Promise<ReloadReport> {
+    const reloading = this.#reloading.then(() => this.#reload());
+    this.#reloading = reloading.catch(() => {});
+    return reloading;
+  }
+
+  async #reload(): Promise<ReloadReport> {
+    await this.#starting;
+    this.#goOn();
+    const plan = await reloadPlan(this.#plan.file, process.env);
+    if (plan.dataDirectory !== this.#plan.dataDirectory) {
+      throw new OperatorError("CONTROL_REFUSED", {
+        where: "data",
+        seen: `${plan.dataDirectory}, and ${this.#plan.dataDirectory} is in use`,
+        hint: "Leave it as it is, or stop Tideway and start it again.",
+      });
+    }
+    const preparation = new Preparation();
+    try {
+      await this.#prepare(plan, preparation);
+    } catch (error) {
+      this.#log.error({ err: error }, "the configuration was not applied");
+      await preparation.rollBack();
+      throw error;
+    }
+    this.#plan = plan;
+    const changes = preparation.commit();
+    this.#routers.commit(plan, changes);
+    this.#metrics.keepRoutes(this.#routers.labels());
+    this.#census.reconfigure(censusOf(plan));
+    this.#log.setLevel(plan.log.level);
+    this.#log.info({ changes }, "configuration applied");
+    return { changes };
+  }
+
+  /** What can fail cheaply goes first. */
+  async #prepare(plan: Plan, preparation: Preparation): Promise<void> {
+    preparation.add(this.#access.prepare(plan.log.requests, plan.root));
+    preparation.add(await this.#names.prepare(plan));
+    preparation.add(await this.#consoles.prepare(plan));
+    preparation.add(await this.#streams.prepare(plan, this.#goOn));
+    await this.#listeners.check(plan);
+    preparation.add(await this.#realtime.prepare(plan));
+    preparation.add(await this.#applications.prepare(plan, this.#realtime));
+    const dispatchers = this.#routers.prepare(plan);
+    preparation.add(await this.#listeners.prepare(plan, dispatchers, this.#goOn));
+    preparation.add(await this.#realtime.replace(plan));
+    this.#goOn();
   }
 
   /** Lets what is under way finish for `graceMs`, then ends everything. Calling it again waits for the same end. */
@@ -128,8 +192,9 @@ export class System {
 
   async #end(graceMs: number): Promise<void> {
     await this.#endStarted(graceMs);
-    // The step of a start that was under way is waited for; what it has opened by then is ended too.
+    // The step of a start or a reload that was under way is waited for; what it has opened by then is ended too.
     await this.#starting?.catch(() => {});
+    await this.#reloading;
     await this.#endStarted(graceMs);
     await this.#endListeners(graceMs);
     this.#metrics.close();
@@ -157,152 +222,60 @@ export class System {
     this.#release = lockDirectory(dataDirectory);
   }
 
-  async #startRealtime(): Promise<void> {
-    for (const [name, service] of this.#plan.services) {
-      if (service.kind !== "realtime") continue;
-      this.#goOn();
-      const realtime = await RealtimeService.open(name, service.options.realtime, {
-        dataDirectory: this.#plan.dataDirectory,
-        log: this.#log,
-        onFatal: this.#onFatal,
-      });
-      this.#realtime.set(name, realtime);
-      this.#endings.push(() => realtime.close());
-    }
-  }
-
-  #buildTargets(applications: Applications): void {
-    const fixed = new FixedTargets({ clock: systemClock, random: systemRandom, log: this.#log });
-    for (const match of this.#plan.routes.matches()) {
-      const service = this.#plan.services.get(match.service)!;
-      const target =
-        this.#realtime.get(match.service)?.target ??
-        applications.target(match.service, match.strip) ??
-        fixed.target(match.service, service, match.strip);
-      this.#targets.set(match, { target, route: match.site + match.path });
-    }
-  }
-
-  async #startNames(): Promise<void> {
-    const { names } = this.#plan;
-    if (names === null) return;
-    const server = createNameServer({
-      host: names.host,
-      port: names.port,
-      answer: (query) => names.zones.answer(query),
-      clock: systemClock,
-      logger: this.#log,
-    });
-    const { host, port } = await server.listen();
-    this.#nameServer = { server, address: `${host}:${port}` };
-    this.#endings.push(() => server.close());
-  }
-
-  async #startConsole(): Promise<void> {
-    const { console: wanted, dataDirectory } = this.#plan;
-    if (wanted === false) return;
-    const running = await startConsole({
-      ...wanted,
-      dataDirectory,
-      clock: systemClock,
-      status: () => this.#report(),
-      metrics: { scrape: this.#metrics.scrape },
-    });
-    this.#console = running;
-    this.#endings.push(() => running.close());
-  }
-
-  async #startControl(): Promise<void> {
-    this.#control = await serveControl(this.#plan.dataDirectory, {
-      status: () => this.#report(),
-      pick: (service) => this.#applications?.pick(service) ?? null,
-      deploy: async (service) => await this.#applications?.deploy(service),
-    });
-    const control = this.#control;
-    this.#endings.push(() => control.close());
-  }
-
-  async #listen(index: number): Promise<void> {
-    const { host, port } = this.#plan.listen[index]!;
-    const listener = createListener({
-      host,
-      port,
-      clock: systemClock,
-      random: systemRandom,
-      logger: this.#log,
-      limits,
-      onExchange: (exchange) => {
-        this.#metrics.began(exchange.head.method);
-        this.#dispatch(exchange);
-      },
-      onRecord: (record) => {
-        this.#metrics.record(record);
-        this.#access.record(record);
-      },
-      hint: `Change listen[${index}].port in the configuration${index === 0 ? ", or set PORT in the environment" : ""}.`,
-    });
-    const bound = await listener.listen();
-    this.#listeners.push({ listener, ...bound });
-  }
-
-  /** All at once, for one time of grace. Real-time clients are let go first: their polls would last that long for nothing. */
+  /** Real-time clients are let go first: their polls would last that long for nothing. */
   async #endListeners(graceMs: number): Promise<void> {
-    const closing = this.#listeners.map(({ listener }) => listener.close({ graceMs }));
-    for (const realtime of this.#realtime.values()) realtime.letGo();
+    const closing = [this.#listeners.close(graceMs), this.#streams.close(graceMs)];
+    this.#realtime.letGo();
     await Promise.all(closing);
   }
 
-  #dispatch(exchange: GuardedExchange): void {
-    const { head, client } = exchange;
-    const match = this.#plan.routes.route(head, client.localPort);
-    if (match !== null) {
-      const { target, route } = this.#targets.get(match)!;
-      exchange.route = route;
-      target.handle(exchange);
-    } else answerMiss(exchange, this.#plan.routes.miss(head, client.localPort));
-  }
-
   #addresses(): SystemAddresses {
-    const urls = this.#listeners.map(({ host, port }) => `http://${host.includes(":") ? `[${host}]` : host}:${port}/`);
-    const named = Object.keys(this.#plan.sites).filter((site) => !site.includes("*") && !site.includes(":"));
-    const first = this.#listeners[0]!.port;
+    const { http } = this.#plan;
+    const open = http
+      .flatMap((entry) => this.#listeners.addressOf(entry) ?? [])
+      .map(({ host, port }) => ({ host, port }));
+    const urls = open.map(({ host, port }) => `http://${host.includes(":") ? `[${host}]` : host}:${port}/`);
+    const named = http.flatMap((entry, at) => {
+      if (http.findIndex((other) => other.sites === entry.sites) < at) return [];
+      const sites = Object.keys(entry.sites).filter((site) => !site.includes("*") && !site.includes(":"));
+      const port = open[at]!.port;
+      return sites.map((site) => `http://${site}${port === 80 ? "" : `:${port}`}/`);
+    });
     return {
-      listeners: this.#listeners.map(({ host, port }) => ({ host, port })),
-      sites: [...urls, ...named.map((site) => `http://${site}${first === 80 ? "" : `:${first}`}/`)],
-      console: this.#console === null ? null : { address: this.#console.address, tokenFile: this.#console.tokenFile },
-      names: this.#nameServer?.address ?? null,
+      listeners: open,
+      sites: [...urls, ...named],
+      console: this.#consoles.addresses,
+      names: this.#names.address,
     };
   }
 
   #report(): StatusReport {
-    const { file, sites, names } = this.#plan;
     return {
       version,
-      configuration: file,
+      configuration: this.#plan.file,
       pid: process.pid,
       uptimeMs: Math.round(systemClock.now() - this.#startedAt),
-      listeners: this.#listeners.map(({ listener, host, port }) => ({
-        address: `${host}:${port}`,
-        ...listener.counters,
-      })),
-      sites: Object.entries(sites).flatMap(([site, paths]) =>
-        Object.entries(paths).map(([path, to]) => ({ site, path, service: typeof to === "string" ? to : to.to })),
-      ),
+      listeners: this.#listeners.report(),
+      streams: this.#streams.report(),
+      sites: this.#routers.report(),
       services: this.#serviceReports(),
-      realtime: [...this.#realtime.values()].map((realtime) => realtime.report()),
-      names:
-        this.#nameServer === null || names === null ? null : this.#namesReport(this.#nameServer, names.zones.origins),
+      realtime: this.#realtime.all().map((realtime) => realtime.report()),
+      names: this.#names.report(),
     };
   }
 
-  #namesReport({ server, address }: { server: NameServer; address: string }, zones: readonly string[]) {
-    const { udpQuestions, tcpQuestions } = server.counters();
-    return { address, zones, queries: udpQuestions + tcpQuestions };
-  }
-
   #serviceReports(): ServiceReport[] {
-    return [...this.#plan.services].map(([name, { kind }]) => {
-      return { name, kind, ...(this.#applications?.report(name) ?? { waiting: 0, instances: [] }) };
+    const services = [...this.#plan.services].map(([name, { kind }]): ServiceReport => {
+      return { name, kind, ...(this.#applications.report(name) ?? { waiting: 0, instances: [] }) };
     });
+    return [...services, ...this.#streams.serviceReports()];
   }
+}
+
+function censusOf({ limits: { connectionsMax, connectionsPerAddressMax }, trust }: Plan): CensusOptions {
+  return {
+    ...(connectionsMax === undefined ? {} : { connectionsMax }),
+    ...(connectionsPerAddressMax === undefined ? {} : { connectionsPerAddressMax }),
+    uncounted: trust,
+  };
 }

@@ -1,53 +1,93 @@
 /**
- * The services that need neither a process nor a hub: files, redirects and fixed answers. One target for each route, since
- * a route may remove its prefix.
+ * What answers each route of a plan: a proxy to a service's instances, files, the real-time transports, a redirect or a
+ * fixed answer. Owns the choice; what a target does is its room's.
  */
-import type { Clock, Exchange, Random, Target } from "@tideway/base";
+import type { Exchange, Target } from "@tideway/base";
+import { systemClock, systemRandom } from "@tideway/edge/clock";
+import type { Compression } from "@tideway/edge/compression";
 import { createFiles, type FilesTarget } from "@tideway/edge/files";
-import type { AnyService } from "../config/index.ts";
-import { fixedAnswer, redirect } from "./answers.ts";
+import { createProxy, type ProxyTarget } from "@tideway/edge/proxy";
+import { compileLocation, type RouteMatch } from "@tideway/engine/routing";
+import type { BalancedService, Plan, Route, RouteParts, ServiceOf } from "../config/index.ts";
+import { answerError, fixedAnswer, redirect } from "./answers.ts";
+import type { Applications } from "./applications.ts";
+import { proxyOptionsOf, proxyRouteOf } from "./balanced.ts";
 import type { Log } from "./logs.ts";
+import type { RealtimeServices } from "./realtime-services.ts";
 
-interface Surroundings {
-  readonly clock: Clock;
-  readonly random: Random;
+export interface TargetSources {
+  readonly applications: Applications;
+  readonly realtime: RealtimeServices;
+  readonly compression: Compression;
   readonly log: Log;
 }
 
-/** The services of the plan that answer by themselves, each made once. */
-export class FixedTargets {
-  readonly #surroundings: Surroundings;
+/** The targets of one plan; what several routes lead to is made once. */
+export class RouteTargets {
+  readonly #plan: Plan;
+  readonly #sources: TargetSources;
+  readonly #proxies = new Map<string, ProxyTarget>();
   readonly #files = new Map<string, FilesTarget>();
 
-  constructor(surroundings: Surroundings) {
-    this.#surroundings = surroundings;
+  constructor(plan: Plan, sources: TargetSources) {
+    this.#plan = plan;
+    this.#sources = sources;
   }
 
-  target(name: string, service: AnyService, strip: string): Target {
+  target(match: RouteMatch<Route>, parts: RouteParts): Target {
+    const { options, service: name } = match;
+    if (parts.location !== null) return redirect("", parts.location, options?.status ?? 308);
+    if (options?.respond !== undefined) return fixedAnswer("", options.respond);
+    const service = this.#plan.services.get(name)!;
     switch (service.kind) {
+      case "command":
+      case "upstreams":
+        return this.#proxy(name, service).target(proxyRouteOf(match, parts, service));
+      case "realtime":
+        return this.#realtimeTarget(name);
       case "files":
-        return this.#filesTarget(name, service.options, strip);
+        return this.#filesTarget(name, service.options, match);
       case "redirect":
-        return redirect(name, service.options);
+        return redirect(name, locationOf(name, service.options.redirect), service.options.status);
       case "respond":
         return fixedAnswer(name, service.options.respond);
-      default:
-        throw new Error(`a service with ${service.kind} has a target of its own`);
     }
   }
 
-  #filesTarget(name: string, options: Extract<AnyService, { kind: "files" }>["options"], strip: string): Target {
+  #proxy(name: string, config: BalancedService): ProxyTarget {
+    let proxy = this.#proxies.get(name);
+    if (proxy === undefined) {
+      const { applications, log } = this.#sources;
+      const service = applications.serviceOf(name)!;
+      proxy = createProxy({ ...proxyOptionsOf(config, this.#plan), service, logger: log, clock: systemClock });
+      this.#proxies.set(name, proxy);
+    }
+    return proxy;
+  }
+
+  /** Asked anew with each request: a changed service is opened anew while its routes stay. */
+  #realtimeTarget(name: string): Target {
+    const { realtime } = this.#sources;
+    return {
+      handle(exchange) {
+        const service = realtime.get(name);
+        if (service === undefined) answerError(exchange, "HTTP_UNAVAILABLE", `service ${name}`);
+        else service.target.handle(exchange);
+      },
+    };
+  }
+
+  #filesTarget(name: string, options: ServiceOf<"files">, match: RouteMatch<Route>): Target {
     let files = this.#files.get(name);
     if (files === undefined) {
       const { fallback, immutable } = options;
-      const { clock, random, log } = this.#surroundings;
       files = createFiles({
         root: options.files,
         ...(fallback === undefined ? {} : { fallback }),
         ...(immutable === undefined ? {} : { immutable }),
-        clock,
-        random,
-        logger: log,
+        clock: systemClock,
+        random: systemRandom,
+        logger: this.#sources.log,
       });
       this.#files.set(name, files);
     }
@@ -55,8 +95,14 @@ export class FixedTargets {
     return {
       handle(exchange: Exchange) {
         exchange.service = name;
-        target.handle(exchange, strip);
+        target.handle(exchange, match.strip, match.rewrite);
       },
     };
   }
+}
+
+function locationOf(name: string, redirect: string) {
+  const location = compileLocation(redirect, ["services", name, "redirect"]);
+  if (!location.ok) throw new Error("the configuration was checked");
+  return location;
 }

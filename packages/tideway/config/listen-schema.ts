@@ -1,0 +1,73 @@
+/**
+ * Where Tideway listens and what for: HTTP for the sites, or a TCP or UDP service behind a port of its own. Owns their
+ * keys, defaults and documentation.
+ */
+import { z } from "zod";
+import { sites } from "./route-schema.ts";
+import { balance, breaker, eject, health, weight } from "./service-schema.ts";
+import { addressRanges, count, hostName, milliseconds, port } from "./values.ts";
+
+const place = {
+  host: hostName.default("127.0.0.1").describe("Address to listen on; loopback unless told otherwise"),
+  port,
+};
+
+const proxyProtocol = z
+  .union([z.boolean(), z.strictObject({ from: addressRanges.min(1) })])
+  .default(false)
+  .describe("Connections begin with a PROXY header: all of them, or those from the given addresses");
+
+/** `host:port`, an IPv6 address in brackets. */
+const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^:[\]/\s]+):\d{1,5}$/, "host:port, such as 127.0.0.1:5432");
+
+const streamed = {
+  name: z.string().min(1).optional().describe("What logs and `tideway status` call it; `tcp:PORT` unless given"),
+  upstreams: z.array(z.union([address, z.strictObject({ address, weight })])).min(1),
+  balance,
+  eject: eject.default(eject.parse({})),
+  breaker: breaker.optional(),
+  slowStartMs: milliseconds.optional(),
+  requestsMax: count.optional().describe("Connections or sessions at one instance; no bound unless given"),
+  drainMs: z.int().min(0).optional().describe("How long they may go on at an instance that drains or is gone"),
+  healthPort: z
+    .int()
+    .min(1)
+    .max(65_535)
+    .optional()
+    .describe("Port that is asked how an instance does; its own unless given"),
+};
+
+const tcp = z.strictObject({
+  ...streamed,
+  health: health.default(health.parse({ kind: "tcp" })),
+  connectMs: milliseconds.default(3_000),
+  idleMs: milliseconds.optional().describe("A connection without a byte for so long is closed; never unless given"),
+  connectionsMax: count.default(4_096),
+  connectionsPerAddressMax: count.default(1_024),
+  proxyProtocol: z.enum(["v1", "v2"]).optional().describe("Tell the service its client by the PROXY protocol"),
+});
+
+const udp = z.strictObject({
+  ...streamed,
+  health: health.optional().describe("Without it, instances count as up until they refuse"),
+  idleMs: milliseconds.default(60_000).describe("A client that says nothing for so long is forgotten"),
+  sessionsMax: count.default(10_000).describe("Clients at once; beyond it the longest idle one is forgotten"),
+  responses: count.optional().describe("Datagrams of the service that end a client's session: 1 for DNS"),
+});
+
+const http = z.strictObject({
+  ...place,
+  sites: sites.optional().describe("Sites of this listener alone; the ones below `sites` unless given"),
+  proxyProtocol,
+});
+
+export const listen = z.union([
+  http,
+  z.strictObject({ ...place, tcp, proxyProtocol }),
+  z.strictObject({ ...place, udp }),
+]);
+
+export type ListenConfig = z.output<typeof listen>;
+export type HttpListen = z.output<typeof http>;
+export type TcpOptions = z.output<typeof tcp>;
+export type UdpOptions = z.output<typeof udp>;

@@ -1,0 +1,217 @@
+/**
+ * What a service may be: a process that Tideway runs, upstreams that others run, files, a real-time hub, a redirect, a fixed
+ * answer. Owns their keys, defaults and documentation.
+ */
+import { limits } from "@tideway/base";
+import { defaultBreakerRules, defaultEjectionRules } from "@tideway/engine/balancing";
+import { z } from "zod";
+import { count, fieldName, fieldValue, fixedAnswer, milliseconds, redirectStatus } from "./values.ts";
+
+const named = z.enum(["least-busy", "round-robin", "weighted", "power-of-two", "fastest", "hash"]);
+
+export const balance = z
+  .union([
+    named,
+    z.strictObject({
+      hash: z.union([
+        z.literal("address"),
+        z.strictObject({ header: fieldName }),
+        z.strictObject({ cookie: fieldName }),
+        z.strictObject({ query: z.string().min(1) }),
+      ]),
+      load: z
+        .number()
+        .min(1)
+        .default(1.25)
+        .describe("An instance with so many times the average of requests under way passes its keys on"),
+    }),
+  ])
+  .default("least-busy")
+  .describe("How an instance is chosen; `hash` alone goes by the client's address");
+
+const status = z.int().min(100).max(599);
+const statusRange = z.string().regex(/^[1-5]\d\d-[1-5]\d\d$/, 'a range of statuses, such as "200-399"');
+const statuses = z.union([status, statusRange, z.array(z.union([status, statusRange])).min(1)]);
+
+export const health = z.strictObject({
+  kind: z.enum(["http", "tcp"]).default("http").describe("tcp: it is enough that the port takes a connection"),
+  path: z.string().startsWith("/").default("/").describe("Path that a probe asks for"),
+  method: z.enum(["GET", "HEAD"]).default("GET"),
+  host: fieldValue.optional().describe("Host field of a probe; the instance's own address unless given"),
+  status: statuses.default("200-399").describe("Statuses of a healthy instance"),
+  body: z.string().min(1).max(1024).optional().describe("Text that the body of a healthy answer holds"),
+  everyMs: milliseconds.default(2_000).describe("Between two probes of an instance"),
+  timeoutMs: milliseconds.default(2_000).describe("How long a probe may take"),
+  jitter: z.number().min(0).max(1).default(0.1).describe("Share of `everyMs` by which probes vary"),
+  rise: count.default(1).describe("Probes in a row that must pass before an instance is used"),
+  fall: count.default(2).describe("Probes in a row that must fail before one that is up is down"),
+});
+
+const { requestsMin, windowMs, latencyMinMs, samplesMin, shareMax } = defaultEjectionRules;
+const share = z.number().min(0).max(1);
+
+export const eject = z
+  .strictObject({
+    failures: z.int().min(0).default(2).describe("Requests in a row without an answer; 0 for no number of them"),
+    statuses: statuses.optional().describe("Answers that count as failures too, such as 500-599; none unless given"),
+    failureShare: share
+      .optional()
+      .describe("Share of the requests of `windowMs` that may fail; not looked at unless given"),
+    windowMs: milliseconds.default(windowMs),
+    requestsMin: count.default(requestsMin).describe("Requests in the window before a share says something"),
+    latencyFactor: z
+      .number()
+      .gt(1)
+      .optional()
+      .describe("So many times slower than the median of the others; off unless given"),
+    latencyMinMs: z.number().min(0).default(latencyMinMs).describe("Faster than this is never too slow"),
+    samplesMin: count.default(samplesMin).describe("Answers before a latency says something"),
+    backoffMs: milliseconds
+      .default(1_000)
+      .describe("How long the first ejection lasts; each further one twice as long"),
+    backoffMaxMs: milliseconds.default(30_000),
+    shareMax: share.default(shareMax).describe("Share of the instances that may be out at once; never the last one"),
+  })
+  .describe("When an instance is taken out for how requests fare there");
+
+export const breaker = z
+  .strictObject({
+    failureShare: share.default(defaultBreakerRules.failureShare),
+    windowMs: milliseconds.default(defaultBreakerRules.windowMs),
+    requestsMin: count.default(defaultBreakerRules.requestsMin),
+    openMs: milliseconds.default(defaultBreakerRules.openMs).describe("How long it refuses before trials"),
+    trialsMax: count.default(defaultBreakerRules.trialsMax).describe("Trials that must all succeed"),
+  })
+  .describe("Refuses at once while too many requests of the whole service fail");
+
+/** What a service whose requests go to instances has, whoever runs them. */
+const balanced = {
+  balance,
+  sticky: z
+    .strictObject({
+      cookie: fieldName.default("tideway"),
+      ttlMs: milliseconds
+        .optional()
+        .describe("How long a browser comes back to its instance; its session unless given"),
+      secure: z.boolean().optional().describe("Only over TLS; unless given, where the request came over TLS"),
+    })
+    .optional()
+    .describe("A signed cookie brings a browser back to its instance"),
+  health: health.default(health.parse({})),
+  eject: eject.default(eject.parse({})),
+  breaker: breaker.optional(),
+  slowStartMs: milliseconds
+    .optional()
+    .describe("How long a new instance takes to its full share; at once unless given"),
+  queueMs: milliseconds
+    .default(limits.upstreamWaitMs)
+    .describe("How long a request waits when no instance can take it"),
+  queueMax: z.int().min(0).default(limits.upstreamWaitersMax).describe("Requests that may wait; beyond it 503 at once"),
+  retries: z
+    .strictObject({
+      max: z.int().min(0).max(10).default(limits.retriesMax),
+      budget: z.number().min(0).max(1).default(limits.retryBudget).describe("Share of recent requests"),
+    })
+    .prefault({}),
+  connectMs: milliseconds.default(limits.upstreamConnectMs),
+  firstByteMs: milliseconds.default(limits.upstreamFirstByteMs).describe("From a request's end to its answer's head"),
+  streamIdleMs: milliseconds.optional().describe("Longest pause within an answer's body; no limit unless given"),
+  keepAliveMs: milliseconds.default(limits.upstreamIdleMs).describe("How long an idle connection is kept"),
+  connectionsMax: count.default(limits.upstreamConnectionsMax).describe("Open connections to one instance"),
+  requestsMax: count
+    .optional()
+    .describe("Requests under way at one instance; further ones wait. No bound unless given"),
+  upgradeIdleMs: milliseconds
+    .optional()
+    .describe("A WebSocket without a byte for so long is closed; never unless given"),
+  proxyProtocol: z.enum(["v1", "v2"]).optional().describe("Tell the instance its client by the PROXY protocol"),
+  hostField: z
+    .union([z.enum(["preserve", "upstream"]), z.strictObject({ set: fieldValue })])
+    .default("preserve")
+    .describe("The Host that instances see: the client's, their own, or a given one"),
+  whenDown: fixedAnswer
+    .extend({
+      status: z.int().min(400).max(599).default(503),
+      retryAfterSeconds: count.optional(),
+    })
+    .optional()
+    .describe("Answer when every instance is down; an error page with 503 unless given"),
+};
+
+const upstreamUrl = z
+  .url({ protocol: /^http$/, error: "not an http:// URL" })
+  .refine(
+    (text) => !URL.canParse(text) || isOrigin(new URL(text)),
+    "host and port alone, such as http://127.0.0.1:3001",
+  );
+
+/** The request's own path is what is forwarded: one in an upstream's URL would be dropped without a word, and so the rest. */
+function isOrigin({ protocol, pathname, search, hash, username, password }: URL): boolean {
+  // Another scheme is said already.
+  if (protocol !== "http:") return true;
+  return pathname === "/" && search + hash + username + password === "";
+}
+
+export const weight = z.number().positive().max(1000).default(1);
+
+export const serviceSchemas = {
+  command: z.strictObject({
+    command: z.string().trim().min(1).describe("Program that Tideway runs and watches"),
+    instances: z.int().min(1).max(64).default(1),
+    cwd: z.string().optional().describe("Where it runs; the configuration's folder unless given"),
+    env: z.record(z.string(), z.string()).default({}),
+    ...balanced,
+    startTimeoutMs: milliseconds.default(30_000).describe("An instance that is not healthy by then is replaced"),
+    stopTimeoutMs: milliseconds.default(10_000).describe("From SIGTERM to SIGKILL"),
+  }),
+  upstreams: z.strictObject({
+    upstreams: z.array(z.union([upstreamUrl, z.strictObject({ url: upstreamUrl, weight })])).min(1),
+    ...balanced,
+  }),
+  files: z.strictObject({
+    files: z.string().min(1).describe("Folder to serve"),
+    fallback: z.string().min(1).optional().describe("File for paths that name none: single-page applications"),
+    immutable: z
+      .string()
+      .optional()
+      .describe("Path prefix, such as /assets/, below which files never change, for their names hold a hash"),
+  }),
+  realtime: z.strictObject({
+    realtime: z.strictObject({
+      path: z.string().startsWith("/").default("/socket.io"),
+      service: z.string().describe("Service whose processes hold the application's side"),
+      durability: z.enum(["none", "memory", "disk"]).default("disk"),
+      origins: z
+        .union([z.enum(["same", "any"]), z.array(z.string())])
+        .default("same")
+        .describe("Pages that may connect: of the same site, any, or a list of origins"),
+      pingIntervalMs: milliseconds.default(25_000),
+      pingTimeoutMs: milliseconds.default(20_000),
+      messageBytesMax: z.int().min(1).default(limits.messageBytesMax),
+      outQueueBytesMax: z.int().min(1024).default(limits.outQueueBytesMax),
+      handoverMs: milliseconds.default(limits.handoverMs),
+    }),
+  }),
+  redirect: z.strictObject({
+    redirect: fieldValue.describe("Where to; `{path}` stands for the request's path and query"),
+    status: redirectStatus,
+  }),
+  respond: z.strictObject({ respond: fixedAnswer }),
+} as const;
+
+export type ServiceKind = keyof typeof serviceSchemas;
+export const serviceKinds = Object.keys(serviceSchemas) as ServiceKind[];
+
+export const service = z.union([
+  serviceSchemas.command,
+  serviceSchemas.upstreams,
+  serviceSchemas.files,
+  serviceSchemas.realtime,
+  serviceSchemas.redirect,
+  serviceSchemas.respond,
+]);
+
+export type ServiceOf<K extends ServiceKind> = z.output<(typeof serviceSchemas)[K]>;
+export type AnyService = { [K in ServiceKind]: { kind: K; options: ServiceOf<K> } }[ServiceKind];
+/** A service whose requests go to instances. */
+export type BalancedService = Extract<AnyService, { kind: "command" | "upstreams" }>;

@@ -1,0 +1,161 @@
+/**
+ * What stands between a request and the target of its route: maintenance, rate, requests at once, the body's size, changes
+ * to the answer, compression. Owns their order; a route that asks for none of it has its target and nothing else before it.
+ */
+import type { Exchange, FieldList, GuardedExchange, Target } from "@tideway/base";
+import { systemClock } from "@tideway/edge/clock";
+import type { Compression } from "@tideway/edge/compression";
+import { compileRate, type RateLimit, RequestsBound } from "@tideway/engine/limiting";
+import { type CompiledChanges, placeholderValues, type RouteMatch } from "@tideway/engine/routing";
+import type { Plan, Route, RouteParts } from "../config/index.ts";
+import { answerError, fixedAnswer } from "./answers.ts";
+
+export interface RouteTarget {
+  handle(exchange: GuardedExchange): void;
+}
+
+/** False: it has answered, or refused; the request goes no further. */
+type Guard = (exchange: GuardedExchange) => boolean;
+
+/** What routes count, by route: those that a new configuration leaves as they are go on counting. */
+export class RouteStates {
+  #kept = new Map<string, RateLimit | RequestsBound>();
+  #next = new Map<string, RateLimit | RequestsBound>();
+
+  /** A new configuration is looked at; one before it that did not come to hold is forgotten. */
+  begin(): void {
+    this.#next = new Map();
+  }
+
+  /** The one of before, or a new one. */
+  take<S extends RateLimit | RequestsBound>(key: string, create: () => S): S {
+    const state = (this.#next.get(key) ?? this.#kept.get(key) ?? create()) as S;
+    this.#next.set(key, state);
+    return state;
+  }
+
+  /** The new configuration holds: what it does not name is forgotten. */
+  settle(): void {
+    this.#kept = this.#next;
+  }
+}
+
+export function guarded(
+  match: RouteMatch<Route>,
+  parts: RouteParts,
+  target: Target,
+  plan: Plan,
+  states: RouteStates,
+  compression: Compression,
+): RouteTarget {
+  const label = labelOf(match);
+  const guards = guardsOf(match, parts, plan, states);
+  const compress = match.options?.compress === true;
+  if (guards.length === 0 && !compress) {
+    return {
+      handle(exchange) {
+        exchange.route = label;
+        target.handle(exchange);
+      },
+    };
+  }
+  return {
+    handle(exchange) {
+      exchange.route = label;
+      for (let i = 0; i < guards.length; i++) if (!guards[i]!(exchange)) return;
+      target.handle(compress ? compression.wrap(exchange) : exchange);
+    },
+  };
+}
+
+/** What the access log and the counters call a route: as it is configured, so that no client can invent one. */
+export function labelOf({ site, path }: RouteMatch<Route>): string {
+  return site + path;
+}
+
+function guardsOf(match: RouteMatch<Route>, parts: RouteParts, plan: Plan, states: RouteStates): Guard[] {
+  const { maintenance, limits } = match.options ?? {};
+  const guards: Guard[] = [];
+  const key = JSON.stringify([match.site, match.path, match.alternative, match.place[0], limits]);
+  if (maintenance !== undefined && maintenance !== false) guards.push(maintenanceGuard(maintenance, parts));
+  if (limits?.rate !== undefined) {
+    const { rate } = limits;
+    guards.push(rateGuard(states.take(`rate ${key}`, () => rateOf(rate, match))));
+  }
+  if (limits?.requestsMax !== undefined) {
+    const { requestsMax } = limits;
+    guards.push(requestsGuard(states.take(`requests ${key}`, () => new RequestsBound(requestsMax))));
+  }
+  const bodyBytesMax = limits?.bodyBytesMax ?? plan.limits.bodyBytesMax;
+  if (bodyBytesMax !== undefined) guards.push(bodyGuard(bodyBytesMax));
+  if (parts.response !== null) guards.push(responseGuard(parts.response, match.service));
+  return guards;
+}
+
+function maintenanceGuard(
+  maintenance: Exclude<Route["maintenance"], undefined | false>,
+  { except }: RouteParts,
+): Guard {
+  const answer = maintenance === true ? null : fixedAnswer("", maintenance, retryField(maintenance.retryAfterSeconds));
+  return (exchange) => {
+    if (except?.has(exchange.client.address)) return true;
+    if (answer === null) answerError(exchange, "HTTP_MAINTENANCE");
+    else answer.handle(exchange);
+    return false;
+  };
+}
+
+function retryField(seconds: number | undefined): FieldList {
+  return seconds === undefined ? [] : ["retry-after", String(seconds)];
+}
+
+function rateOf(spec: NonNullable<NonNullable<Route["limits"]>["rate"]>, { place }: RouteMatch<Route>): RateLimit {
+  const compiled = compileRate(spec, place);
+  if (!compiled.ok) throw new Error("the configuration was checked");
+  return compiled.rate;
+}
+
+function rateGuard(rate: RateLimit): Guard {
+  return (exchange) => {
+    const decision = rate.decide(exchange.head, exchange.client.address, systemClock.now());
+    if (!decision.allowed) {
+      answerError(exchange, "HTTP_TOO_MANY", "", rate.refusalFields(decision));
+      return false;
+    }
+    exchange.append("ratelimit-policy", rate.policy);
+    exchange.append("ratelimit", rate.field(decision));
+    return true;
+  };
+}
+
+function requestsGuard(bound: RequestsBound): Guard {
+  const leave = (): void => bound.leave();
+  return (exchange) => {
+    if (!bound.enter()) {
+      answerError(exchange, "HTTP_BUSY");
+      return false;
+    }
+    exchange.whenOver(leave);
+    return true;
+  };
+}
+
+/** A body that is announced as too large is refused before anybody sees the request. */
+function bodyGuard(bytesMax: number): Guard {
+  return (exchange) => {
+    exchange.limitBody(bytesMax);
+    return exchange.head.bodyLength <= bytesMax;
+  };
+}
+
+function responseGuard(changes: CompiledChanges, service: string): Guard {
+  return (exchange) => {
+    exchange.rewrite((_, fields) => changes.apply(fields, valuesFor(changes, exchange, service)));
+    return true;
+  };
+}
+
+/** What placeholders stand for, where there are any. */
+export function valuesFor(changes: CompiledChanges, exchange: Exchange, service: string) {
+  return changes.fixed ? null : placeholderValues(exchange, service);
+}
