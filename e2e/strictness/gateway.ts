@@ -65,7 +65,15 @@ export class Gateway {
     const services = new Map<string, Service>();
     for (const [name, port] of Object.entries(ports)) {
       const random = new SeededRandom(1);
-      const service = new Service({ name, clock, random, logger, eject: { failures: 1e9 }, ...own });
+      const service = new Service({
+        name,
+        clock,
+        random,
+        logger,
+        eject: { failures: 1e9 },
+        health: { everyMs: 1e9 },
+        ...own,
+      });
       services.set(name, service);
       service.add({ id: `${name}-1`, host: "127.0.0.1", port });
       while (service.status().instances[0]!.state !== "up") await tick();

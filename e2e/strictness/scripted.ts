@@ -8,10 +8,14 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 export class Scripted {
   readonly #server: Server;
   readonly #open = new Set<Socket>();
+  /** Called for each request when its head has come, and perhaps some of its body. */
+  onHead: (socket: Socket, head: string) => void = () => {};
   /** Called for each request when it is whole. */
   onRequest: (socket: Socket, head: string) => void = () => {};
   /** Requests so far. */
   asked = 0;
+  /** Heads so far, whole or not. */
+  heads = 0;
   port = 0;
 
   private constructor(server: Server) {
@@ -31,14 +35,21 @@ export class Scripted {
   #serve(socket: Socket): void {
     this.#open.add(socket);
     let text = "";
+    let begun = false;
     socket.on("data", (chunk: Buffer) => {
       text += chunk.toString("latin1");
       const headEnd = text.indexOf("\r\n\r\n") + 4;
       if (headEnd < 4) return;
-      const end = headEnd + Number(/\r\ncontent-length: (\d+)\r\n/.exec(text)?.[1] ?? 0);
-      if (text.length < end) return;
       const head = text.slice(0, headEnd);
+      if (!begun) {
+        begun = true;
+        this.heads++;
+        this.onHead(socket, head);
+      }
+      const end = bodyEnd(head, text);
+      if (end === -1) return;
       text = text.slice(end);
+      begun = false;
       this.asked++;
       this.onRequest(socket, head);
     });
@@ -47,9 +58,23 @@ export class Scripted {
     socket.on("close", () => this.#open.delete(socket));
   }
 
+  get open(): number {
+    return this.#open.size;
+  }
+
   async close(): Promise<void> {
     this.#server.close();
     for (const socket of this.#open) socket.destroy();
     await once(this.#server, "close");
   }
+}
+
+/** Where a request ends; -1 when it is not whole. The gateway's own spelling is all that comes here. */
+function bodyEnd(head: string, text: string): number {
+  if (head.includes("\r\ntransfer-encoding: chunked\r\n")) {
+    const last = text.indexOf("0\r\n\r\n", head.length);
+    return last === -1 ? -1 : last + 5;
+  }
+  const end = head.length + Number(/\r\ncontent-length: (\d+)\r\n/.exec(head)?.[1] ?? 0);
+  return text.length < end ? -1 : end;
 }
