@@ -9,6 +9,7 @@ import { deploy } from "./deploy.ts";
 import { describe } from "./describe.ts";
 import { explain } from "./explain.ts";
 import { instance } from "./instance.ts";
+import { printReference } from "./reference.ts";
 import { reload } from "./reload.ts";
 import { start } from "./start.ts";
 import { status } from "./status.ts";
@@ -47,6 +48,10 @@ export async function run(argv: readonly string[]): Promise<number> {
     .argument("[config]", configuration)
     .option("--json", "print JSON")
     .action(command(status));
+  program
+    .command("reference")
+    .description("print every key of the configuration with its default and meaning, as Markdown")
+    .action(command(printReference));
   addChanges(program, command);
   try {
     await program.parseAsync(argv, { from: "user" });

@@ -3,6 +3,7 @@ export { closest, type Issue, show } from "./issues.ts";
 export type { HttpListenerPlan, ListenerPlans, StreamListenerPlan } from "./listeners.ts";
 export { ConfigurationFault, findConfiguration, loadPlan, reloadPlan } from "./load.ts";
 export type { Origin, Plan, PlanRow } from "./plan.ts";
+export { reference } from "./reference.ts";
 export type { RouteParts } from "./route-parts.ts";
 export type {
   AnyService,
