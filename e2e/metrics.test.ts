@@ -1,7 +1,7 @@
 /** What an operator sees of a gateway at work: `/metrics` as a scraper reads it, the access log, and `tideway status`. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { dirname, join } from "node:path";
@@ -95,4 +95,38 @@ test("the log has a line for each request, with the rule that a refused one brok
   const refused = lines.find(({ msg, section }) => msg === "request refused" && section !== undefined)!;
   assert.deepEqual([refused["status"], refused["rule"], refused["section"]], [400, "HOST_REPEATED", "RFC 9112 §3.2"]);
   assert.ok(!running.log.join("\n").includes("secret"), "queries hold secrets");
+});
+
+test("counters and the access log's file go on over a reload that changes its format; a moved file is left behind", async (t) => {
+  const origin = await originFor(t);
+  const folder = temporaryFolder("metrics-reload");
+  t.after(() => folder.remove());
+  const source = (format: string) => `{
+    listen: [{ port: 0 }], console: { port: 0, metrics: "open" }, data: "data",
+    log: { requests: { format: "${format}", file: "access.log", queries: true } },
+    services: { api: { upstreams: ["http://127.0.0.1:${origin}"] } }, sites: { "*": { "/": "api" } },
+  }`;
+  const configuration = writeConfiguration(folder.path, source("json"));
+  const running = await RunningTideway.start(configuration);
+  t.after(() => running.stop());
+  const path = join(folder.path, "access.log");
+  const { address } = running.addresses.console!;
+  const count = async () => {
+    const read = readMetrics(await (await fetch(`${address}metrics`)).text(), "prometheus");
+    return readValue(read, "http_server_request_duration_seconds_count", { http_route: "/" });
+  };
+  const get = async () => await (await fetch(`${running.url}/a?x=1`, { headers: { "user-agent": "test/1" } })).text();
+  await get();
+  assert.equal(await count(), 1);
+  renameSync(path, `${path}.1`);
+  writeConfiguration(folder.path, source("combined"));
+  const { code, stderr } = await tideway(["reload", configuration]);
+  assert.equal(code, 0, stderr);
+  await get();
+  assert.equal(await count(), 2);
+  await running.stop();
+  const { path: asked, query, agent } = JSON.parse(readFileSync(`${path}.1`, "utf8")) as Record<string, unknown>;
+  assert.deepEqual({ asked, query, agent }, { asked: "/a", query: "?x=1", agent: "test/1" });
+  const line = /^127\.0\.0\.1 - - \[.*\] "GET \/a\?x=1 HTTP\/1\.1" 200 5 "-" "test\/1"\n$/;
+  assert.match(readFileSync(path, "utf8"), line);
 });

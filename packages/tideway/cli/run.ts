@@ -7,6 +7,7 @@ import { version } from "../config/index.ts";
 import { check } from "./check.ts";
 import { deploy } from "./deploy.ts";
 import { describe } from "./describe.ts";
+import { doctor } from "./doctor.ts";
 import { explain } from "./explain.ts";
 import { instance } from "./instance.ts";
 import { printReference } from "./reference.ts";
@@ -52,6 +53,12 @@ export async function run(argv: readonly string[]): Promise<number> {
     .command("reference")
     .description("print every key of the configuration with its default and meaning, as Markdown")
     .action(command(printReference));
+  program
+    .command("doctor")
+    .description("examine ports, permissions, clock, disk and names: each finding with a fix")
+    .argument("[config]", configuration)
+    .option("--json", "print JSON")
+    .action(command(doctor));
   addChanges(program, command);
   try {
     await program.parseAsync(argv, { from: "user" });
