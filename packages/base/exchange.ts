@@ -13,6 +13,15 @@
 /** Field lines as a flat list: name, value, name, value … Names are lower case; order and repetition are kept. */
 export type FieldList = string[];
 
+/**
+ * Where what was made of a head is left for the next head with the very same fields, for making it takes more time than
+ * reading them. `by` is what it was made from besides, to be compared by whoever reads it; null while nothing was made.
+ */
+export interface Memo<Made> {
+  by: object | null;
+  made: Made;
+}
+
 /** A request's head as parsed: nothing in it is raw, everything in it was checked (RFC 9112). */
 export interface RequestHead {
   /** As sent: methods are case-sensitive (RFC 9110 §9.1). */
@@ -30,8 +39,10 @@ export interface RequestHead {
   readonly authority: string;
   /** 10 for HTTP/1.0, 11 for HTTP/1.1, 20 for HTTP/2. */
   readonly version: number;
-  /** All end-to-end and hop-by-hop fields as received, names in lower case. */
+  /** All end-to-end and hop-by-hop fields as received, names in lower case. Frozen: heads of one connection may share it. */
   readonly fields: FieldList;
+  /** Shared by heads of one connection with the very same fields and authority; absent while nobody expects another. */
+  readonly memo?: Memo<string> | undefined;
   /** Bytes of the body: 0 for none, a length, or -1 when it is chunked (unknown until its end). */
   readonly bodyLength: number;
   /** The protocol that the client asks to upgrade to, in lower case; empty unless `Connection: upgrade` was well formed. */

@@ -21,6 +21,7 @@ import {
   encodeResponseHead,
   Framing,
   type RequestMeta,
+  writtenOnce,
 } from "@tideway/wire/http1";
 import { DRAIN_BYTES_MAX, JOIN_BYTES_MAX } from "./contract.ts";
 import { Guards } from "./guards.ts";
@@ -189,7 +190,7 @@ export class HttpExchange implements GuardedExchange {
 
     const kept = this.#ownFields(line, status, fields);
     if (kept === null) return;
-    let prepared = hasName(kept, "date") ? "" : line.server.dateLine();
+    let prepared = isDated(kept) ? "" : line.server.dateLine();
     prepared += `x-request-id: ${this.id}\r\n`;
     if (this.closing) prepared += "connection: close\r\n";
     else if (old) prepared += "connection: keep-alive\r\n";
@@ -379,6 +380,7 @@ export class HttpExchange implements GuardedExchange {
 const listenersOwn: ReadonlySet<string> = new Set(["connection", "keep-alive", "proxy-connection", "x-request-id"]);
 
 function ownFieldsOnly(fields: FieldList): FieldList {
+  if (writtenOnce(fields) !== undefined) return fields;
   let clean = true;
   for (let i = 0; i < fields.length; i += 2) if (listenersOwn.has(fields[i]!)) clean = false;
   if (clean) return fields;
@@ -387,6 +389,10 @@ function ownFieldsOnly(fields: FieldList): FieldList {
     if (!listenersOwn.has(fields[i]!)) kept.push(fields[i]!, fields[i + 1]!);
   }
   return kept;
+}
+
+function isDated(fields: FieldList): boolean {
+  return writtenOnce(fields)?.dated ?? hasName(fields, "date");
 }
 
 function hasName(fields: FieldList, name: string): boolean {

@@ -18,7 +18,7 @@ import {
   UpstreamFaultCode,
   type WhenDown,
 } from "../upstream/index.ts";
-import { requestFraming, requestHead, responseFields } from "./heads.ts";
+import { finalFields, requestFraming, requestHead, responseFields } from "./heads.ts";
 import type { ProxyContext, RouteContext } from "./proxy.ts";
 
 const Phase = {
@@ -157,12 +157,14 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
 
   /** What the client is sent of the fields, and what is added for it: its cookie of this instance, the shares of time. */
   #fieldsOf(head: ResponseHead): FieldList {
-    const fields = responseFields(head.fields);
+    const fields = finalFields(head);
     const instance = this.#connection?.instance;
     const cookie = instance === undefined ? "" : this.#context.service.stickyCookie(this.#exchange, instance);
-    if (cookie !== "") fields.push("set-cookie", cookie);
-    if (this.#route.serverTiming) this.#addTiming(fields);
-    return fields;
+    if (cookie === "" && !this.#route.serverTiming) return fields;
+    const own = [...fields];
+    if (cookie !== "") own.push("set-cookie", cookie);
+    if (this.#route.serverTiming) this.#addTiming(own);
+    return own;
   }
 
   /** To the head: the service has had it since the last attempt was sent; the rest, earlier attempts too, is ours. */

@@ -13,7 +13,7 @@ import {
   type TraceSource,
   withoutTrace,
 } from "@tideway/wire/fields";
-import { encodeRequestHead, Framing } from "@tideway/wire/http1";
+import { encodeFieldLines, encodeRequestHead, Framing, type ResponseHead, writeOnce } from "@tideway/wire/http1";
 import type { RouteContext, Tracing } from "./proxy.ts";
 
 /**
@@ -39,6 +39,16 @@ export function responseFields(fields: FieldList): FieldList {
   return endToEndFields(fields, removedFromResponses);
 }
 
+/** Those of a final response, not to be changed; written once for a response that comes again and again. */
+export function finalFields({ fields, memo }: ResponseHead): FieldList {
+  if (memo === undefined) return responseFields(fields);
+  if (memo.by !== removedFromResponses) {
+    memo.made = writeOnce(responseFields(fields));
+    memo.by = removedFromResponses;
+  }
+  return memo.made;
+}
+
 /** The path as the service sees it: the matched prefix removed, or another in its place. `*` has none. */
 function forwardedPath(path: string, { strip, rewrite }: RouteContext): string {
   if ((strip === "" && rewrite === "") || !path.startsWith(strip) || path.charCodeAt(0) !== 0x2f) return path;
@@ -54,28 +64,49 @@ export function requestHead(
   instance: { readonly host: string; readonly port: number },
   upgrade: string,
 ): string {
-  const { head, client } = exchange;
-  const removed = client.via === undefined ? removedFromRequests : removedFromTrusted;
-  let fields = endToEndFields(head.fields, removed, ["host", hostOf(route.hostField, head, instance)]);
-  const proto = client.secure ? "https" : "http";
-  let lines =
-    client.via === undefined
-      ? newForwarding(client.address, proto, head.authority)
-      : keptForwarding(head, client, client.via, proto);
-  lines += `x-request-id: ${exchange.id}\r\n`;
-  if (tracing !== null) {
-    const received = readTrace(head.fields);
-    if (received === "") fields = withoutTrace(fields);
-    if (received !== null && received !== "") exchange.trace = received;
-    else if (tracing.source !== null) lines += newTrace(exchange, tracing.source, tracing.flags);
+  const { head } = exchange;
+  const host = ["host", hostOf(route.hostField, head, instance)];
+  const target = forwardedPath(head.path, route) + head.query;
+  const received = tracing === null ? null : readTrace(head.fields);
+  let own = `x-request-id: ${exchange.id}\r\n`;
+  if (received !== null && received !== "") exchange.trace = received;
+  else if (tracing !== null && tracing.source !== null) own += newTrace(exchange, tracing.source, tracing.flags);
+  if (route.requestFields === null && upgrade === "" && received !== "") {
+    return encodeRequestHead(head.method, target, host, requestFraming(head), passingLines(exchange) + own);
   }
+  let fields = [...host, ...passingFields(exchange)];
+  if (received === "") fields = withoutTrace(fields);
+  let lines = forwardingLines(exchange) + own;
   if (route.requestFields !== null) {
     fields = route.requestFields(withLines(fields, lines), exchange);
     lines = "";
   }
   lines += connectionLines(head.fields, upgrade);
-  const target = forwardedPath(head.path, route) + head.query;
   return encodeRequestHead(head.method, target, fields, requestFraming(head), lines);
+}
+
+/** All lines that are the same for every request of this client with these fields; made once when they come again and again. */
+function passingLines(exchange: Exchange): string {
+  const { head, client } = exchange;
+  const { memo } = head;
+  if (memo?.by === client) return memo.made;
+  const made = encodeFieldLines(passingFields(exchange)) + forwardingLines(exchange) + connectionLines(head.fields, "");
+  if (memo !== undefined) {
+    memo.made = made;
+    memo.by = client;
+  }
+  return made;
+}
+
+/** The client's own fields that go on. */
+function passingFields({ head, client }: Exchange): FieldList {
+  return endToEndFields(head.fields, client.via === undefined ? removedFromRequests : removedFromTrusted);
+}
+
+function forwardingLines({ head, client }: Exchange): string {
+  const proto = client.secure ? "https" : "http";
+  if (client.via === undefined) return newForwarding(client.address, proto, head.authority);
+  return keptForwarding(head, client, client.via, proto);
 }
 
 function hostOf(hostField: string, head: RequestHead, { host, port }: { host: string; port: number }): string {

@@ -54,9 +54,9 @@ describe("the forwarded head", () => {
       "x-forwarded-proto: http",
       "x-forwarded-host: a.test:80",
       'forwarded: for=192.0.2.7;proto=http;host="a.test:80"',
-      "x-request-id: req-1",
       "connection: te",
       "te: trailers",
+      "x-request-id: req-1",
       "",
       "",
     ]);

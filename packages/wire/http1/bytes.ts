@@ -37,6 +37,14 @@ export function latin1(bytes: Uint8Array, start: number, end: number): string {
   return (bytes as Uint8Array & { latin1Slice(start: number, end: number): string }).latin1Slice(start, end);
 }
 
+/** True when exactly `text`, which is latin1, stands in the bytes at `start`. Most that differ do so early. */
+export function standsAt(text: string, bytes: Uint8Array, start: number): boolean {
+  const { length } = text;
+  if (start + length > bytes.length) return false;
+  for (let i = 0; i < length; i++) if (bytes[start + i] !== text.charCodeAt(i)) return false;
+  return true;
+}
+
 const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 export function isToken(text: string): boolean {

@@ -4,7 +4,7 @@
  * A decoder is fed spans of bytes, calls its sink synchronously, and returns how far it came. It never throws for what
  * a peer sent: a fault is a value, told once; after it nothing more is consumed and the owner closes.
  */
-import type { FieldList, RequestHead } from "@tideway/base";
+import type { FieldList, Memo, RequestHead } from "@tideway/base";
 import type { HttpFault } from "./faults.ts";
 
 /** The slice of `limits` (base) that bounds a head and a chunk line. */
@@ -36,7 +36,10 @@ export interface RequestSink {
 
 export interface ResponseHead {
   readonly status: number;
+  /** As received, names in lower case. Frozen: heads of one connection may share it. */
   readonly fields: FieldList;
+  /** Shared by heads of one connection with the very same fields; absent while nobody expects another. */
+  readonly memo?: Memo<FieldList> | undefined;
   /** Bytes of the body that follow: 0 for none (also for HEAD, 204, 304 and 101), a length, or -1 when unknown. */
   readonly bodyLength: number;
   /** What `content-length` said, -1 when it said nothing: what HEAD and 304 describe. */

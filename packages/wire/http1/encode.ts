@@ -89,14 +89,47 @@ export function encodeRequestHead(
 ): string {
   assert(isToken(method), "a method is a token");
   assert(target !== "" && !unsafeTarget.test(target), "a target holds visible ASCII only");
-  return `${method} ${target} HTTP/1.1\r\n${fieldLines(fields)}${framingLine(framing)}${prepared}\r\n`;
+  return `${method} ${target} HTTP/1.1\r\n${encodeFieldLines(fields)}${framingLine(framing)}${prepared}\r\n`;
 }
 
 /** A response's head, final or interim; see {@link encodeRequestHead}. */
 export function encodeResponseHead(status: number, fields: FieldList, framing: number, prepared = ""): string {
   const line = statusLines[status];
   assert(line !== undefined && line !== "", "a status is between 100 and 599");
-  return `${line}${fieldLines(fields)}${framingLine(framing)}${prepared}\r\n`;
+  return `${line}${encodeFieldLines(fields)}${framingLine(framing)}${prepared}\r\n`;
+}
+
+/** The lines of a list that was written once; see {@link writeOnce}. */
+export interface WrittenFields {
+  readonly lines: string;
+  /** There is a `date` among them. */
+  readonly dated: boolean;
+}
+
+const written = Symbol("written");
+type Keeper = FieldList & { readonly [written]?: WrittenFields };
+
+/** What the layer that sends a head sets itself. */
+const setBySender = "connection keep-alive proxy-connection x-request-id".split(" ");
+
+/**
+ * Writes the lines of a list that is sent many times, and freezes it: whoever encodes it takes them as they are. It must
+ * hold no field that the sender of a message sets itself: framing, `connection` and its kin, `x-request-id`.
+ */
+export function writeOnce(fields: FieldList): FieldList {
+  for (const name of setBySender) assert(!fieldNamed(fields, name), `${name} is set by who sends the message`);
+  const value: WrittenFields = { lines: encodeFieldLines(fields), dated: fieldNamed(fields, "date") };
+  return Object.freeze(Object.defineProperty(fields, written, { value })) as FieldList;
+}
+
+/** What {@link writeOnce} made of the list; undefined for any other. */
+export function writtenOnce(fields: FieldList): WrittenFields | undefined {
+  return (fields as Keeper)[written];
+}
+
+function fieldNamed(fields: FieldList, name: string): boolean {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i] === name) return true;
+  return false;
 }
 
 function framingLine(framing: number): string {
@@ -107,7 +140,10 @@ function framingLine(framing: number): string {
   return framing === Framing.chunked ? "transfer-encoding: chunked\r\n" : "";
 }
 
-function fieldLines(fields: FieldList): string {
+/** Field lines, each ended by CRLF. */
+export function encodeFieldLines(fields: FieldList): string {
+  const once = writtenOnce(fields);
+  if (once !== undefined) return once.lines;
   let lines = "";
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!;
@@ -130,5 +166,5 @@ export const chunkEnd = "\r\n";
 
 /** The end of a chunked body, with its trailers. */
 export function encodeLastChunk(trailers?: FieldList): string {
-  return trailers === undefined || trailers.length === 0 ? "0\r\n\r\n" : `0\r\n${fieldLines(trailers)}\r\n`;
+  return trailers === undefined || trailers.length === 0 ? "0\r\n\r\n" : `0\r\n${encodeFieldLines(trailers)}\r\n`;
 }

@@ -29,9 +29,10 @@ export class HeadReader {
   #first = -1;
   #count = 0;
 
-  /** After `complete`: the bytes to which the positions in `found` and the tables belong, and where the head starts. */
+  /** After `complete`: the bytes to which the positions in `found` and the tables belong; where the head and its fields start. */
   bytes: Buffer = nothing;
   start = 0;
+  fieldsStart = 0;
   /** After `read`: the offset of the first byte that was not consumed. */
   next = 0;
 
@@ -58,6 +59,7 @@ export class HeadReader {
     if (result === Scan.complete) {
       this.bytes = chunk;
       this.start = offset;
+      this.fieldsStart = this.#first;
       this.next = found.next;
       this.#reset();
     } else if (result === Scan.incomplete) {
@@ -134,6 +136,7 @@ export class HeadReader {
     this.#reset();
     const result = this.#scan(buffer, 0, length);
     assert(result === Scan.complete && found.next === length, "a head that passed line by line passes as a whole");
+    this.fieldsStart = this.#first;
     this.#reset();
     this.bytes = buffer;
     this.start = 0;

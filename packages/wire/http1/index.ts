@@ -1,6 +1,16 @@
 /** Front door of `wire/http1`: HTTP/1.1 messages, bytes to values and back. */
 export type * from "./contract.ts";
-export { chunkEnd, encodeChunkHead, encodeLastChunk, encodeRequestHead, encodeResponseHead } from "./encode.ts";
+export {
+  chunkEnd,
+  encodeChunkHead,
+  encodeFieldLines,
+  encodeLastChunk,
+  encodeRequestHead,
+  encodeResponseHead,
+  type WrittenFields,
+  writeOnce,
+  writtenOnce,
+} from "./encode.ts";
 export { type HttpFault, type HttpFaultCode, requestFaults } from "./faults.ts";
 export { Framing } from "./framing.ts";
 export { Phase, RequestDecoder } from "./request.ts";

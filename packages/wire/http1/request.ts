@@ -2,15 +2,15 @@
  * Requests, bytes to values (RFC 9112), strictly: the rules are in README.md, each fault in `faults.ts`. Knows nothing of
  * sockets, time or what a field means beyond framing, Host and Upgrade.
  */
-import type { FieldList, RequestHead } from "@tideway/base";
+import type { FieldList, Memo, RequestHead } from "@tideway/base";
 import { BodyReader } from "./body.ts";
-import { CR, isToken, LF, latin1 } from "./bytes.ts";
+import { CR, isToken, LF, latin1, standsAt } from "./bytes.ts";
 import type { HeadLimits, RequestMeta, RequestSink } from "./contract.ts";
 import { type HttpFaultCode, requestFaults } from "./faults.ts";
 import { ConnectionBit, connectionBits, encodingFault, parseLength } from "./framing.ts";
 import { HeadKind, HeadReader } from "./head.ts";
 import { NameId } from "./names.ts";
-import { fieldIds, fieldNames, found, Scan, valueEnds, valueStarts } from "./scan.ts";
+import { fieldIds, fieldNames, found, Scan, scanRequestLine, valueEnds, valueStarts } from "./scan.ts";
 import { type Authority, normalisePath, parseAbsolute, parseAuthority } from "./target.ts";
 
 /** Where a decoder stands. */
@@ -45,6 +45,32 @@ const seen = {
   expect: false,
 };
 
+/** What a head's field lines led to: everything but its first line. */
+interface FieldFacts {
+  readonly fields: FieldList;
+  readonly bodyLength: number;
+  readonly host: Authority;
+  readonly upgrade: string;
+  readonly meta: RequestMeta;
+  readonly memo: Memo<string> | undefined;
+}
+
+/**
+ * A client that stays connected sends the same field lines again and again, and often the same first line. Lines that came
+ * twice in a row are remembered with what they led to: when the bytes are the same, so is everything that they mean.
+ */
+interface Remembered {
+  /** The field lines up to and with the empty line, of a head of HTTP/1.1. */
+  readonly lines: string;
+  readonly facts: FieldFacts;
+  /** The last head with them, and its first line. */
+  firstLine: string;
+  head: RequestHead;
+}
+
+/** Longer field lines are not remembered: an idle connection holds little. */
+const REMEMBERED_BYTES_MAX = 2 * 1024;
+
 export class RequestDecoder {
   readonly #limits: HeadLimits;
   readonly #sink: RequestSink;
@@ -59,6 +85,9 @@ export class RequestDecoder {
   /** The Host of the last request and what it parsed to: on one connection it rarely changes. */
   #hostText = "";
   #host: Authority = noAuthority;
+  /** The field lines of the last head; empty when they are too long. */
+  #lastLines = "";
+  #remembered: Remembered | null = null;
 
   constructor(limits: HeadLimits, sink: RequestSink) {
     this.#limits = limits;
@@ -81,6 +110,12 @@ export class RequestDecoder {
   /** Within `onHead` and `onEnd`: the offset of the first byte behind the head, or behind the request. */
   get position(): number {
     return this.#position;
+  }
+
+  /** Lets go of what is remembered of the last heads, to save memory; it changes nothing else. */
+  forget(): void {
+    this.#lastLines = "";
+    this.#remembered = null;
   }
 
   /**
@@ -116,6 +151,7 @@ export class RequestDecoder {
     if (this.#phase === Phase.idle) {
       at = this.#skipEmptyLines(chunk, at);
       if (at >= chunk.length || this.#halted) return at;
+      if (this.#remembered !== null && this.#readRepeated(chunk, at, this.#remembered)) return this.#position;
       this.#heads.begin(HeadKind.request);
       this.#phase = Phase.head;
     }
@@ -146,60 +182,65 @@ export class RequestDecoder {
   /** Makes the head's values out of what the scan found, tells them, and readies the body. */
   #tellHead(): void {
     const heads = this.#heads;
-    const start = heads.start;
-    const methodEnd = found.methodEnd - start;
-    const targetEnd = found.targetEnd - start;
-    const query = found.query === -1 ? -1 : found.query - start;
-    const text = latin1(heads.bytes, start, found.next);
+    const { start, fieldsStart } = heads;
+    const firstLine = latin1(heads.bytes, start, fieldsStart);
+    const lines = latin1(heads.bytes, fieldsStart, found.next);
     heads.release();
-    const fields = readFields(text, start, this.#limits.underscores === true);
-    const methodText = text.slice(0, methodEnd);
-    const method = methods.get(methodText) ?? methodText;
-
+    const fields = readFields(lines, fieldsStart, this.#limits.underscores === true);
     const { version } = found;
     const length = requestLength(version);
     if (typeof length === "string") return void this.#fail(length, 0);
-    if (method === "CONNECT" || method === "TRACE") return void this.#fail("METHOD_REFUSED", 0);
+    const method = readMethod(firstLine, found.methodEnd - start);
+    if (method === null) return void this.#fail("METHOD_REFUSED", 0);
     const hostFault = this.#readHost(version);
     if (hostFault !== null) return void this.#fail(hostFault, 0);
 
-    let path = text.slice(methodEnd + 1, query === -1 ? targetEnd : query);
-    let queryText = query === -1 ? "" : text.slice(query, targetEnd);
-    let host = this.#host;
-    if (path.charCodeAt(0) !== 0x2f) {
-      const target = path + queryText;
-      const absolute = target === "*" ? null : parseAbsolute(target);
-      if (absolute !== null) {
-        host = absolute.authority;
-        path = absolute.path === "" ? (method === "OPTIONS" && absolute.query === "" ? "*" : "/") : absolute.path;
-        queryText = absolute.query;
-      } else if (target !== "*" || method !== "OPTIONS") return void this.#fail("TARGET_FORM", 0);
-    }
-    if (found.backslash) return void this.#fail("TARGET_CHARACTER", 0);
-    if (found.unsettled) {
-      const normal = normalisePath(path);
-      if (normal === null) return void this.#fail("PATH_ENCODING", 0);
-      path = normal;
-    }
-
     const keepAlive = version === 11 ? (seen.bits & ConnectionBit.close) === 0 : seen.bits === ConnectionBit.keepAlive;
-    const upgrade = version === 11 && length === 0 ? readUpgrade() : "";
     const expectContinue = seen.expect && version === 11 && length !== 0;
-    this.#emptyLines = 0;
-    this.#phase = Phase.body;
-    this.#body.begin(length);
-    const head: RequestHead = {
-      method,
-      path,
-      query: queryText,
-      host: host.host,
-      authority: host.authority,
-      version,
+    const repeats = version === 11 && lines === this.#lastLines;
+    const facts: FieldFacts = {
       fields,
       bodyLength: length,
-      upgrade,
+      host: this.#host,
+      upgrade: version === 11 && length === 0 ? readUpgrade() : "",
+      meta: metas[(keepAlive ? 1 : 0) + (expectContinue ? 2 : 0)]!,
+      memo: repeats ? { by: null, made: "" } : undefined,
     };
-    this.#sink.onHead(head, metas[(keepAlive ? 1 : 0) + (expectContinue ? 2 : 0)]!);
+    const head = readTarget(firstLine, start, method, facts);
+    if (typeof head === "string") return void this.#fail(head, 0);
+    this.#remembered = repeats ? { lines, facts, firstLine, head } : null;
+    this.#lastLines = lines.length <= REMEMBERED_BYTES_MAX ? lines : "";
+    this.#tell(head, facts);
+  }
+
+  /** Tells a head whose field lines are those that are remembered; false when they are others, or not all here. */
+  #readRepeated(chunk: Buffer, start: number, remembered: Remembered): boolean {
+    if (scanRequestLine(chunk, start, chunk.length, this.#limits) !== Scan.complete || found.version !== 11)
+      return false;
+    const { next } = found;
+    const { lines, facts } = remembered;
+    if (!standsAt(lines, chunk, next)) return false;
+    this.#position = next + lines.length;
+    if (!standsAt(remembered.firstLine, chunk, start)) {
+      const firstLine = latin1(chunk, start, next);
+      const method = readMethod(firstLine, found.methodEnd - start);
+      const head = method === null ? "METHOD_REFUSED" : readTarget(firstLine, start, method, facts);
+      if (typeof head === "string") {
+        this.#fail(head, start);
+        return true;
+      }
+      remembered.firstLine = firstLine;
+      remembered.head = head;
+    }
+    this.#tell(remembered.head, facts);
+    return true;
+  }
+
+  #tell(head: RequestHead, facts: FieldFacts): void {
+    this.#emptyLines = 0;
+    this.#phase = Phase.body;
+    this.#body.begin(facts.bodyLength);
+    this.#sink.onHead(head, facts.meta);
   }
 
   /** Rule 4: exactly one valid Host; HTTP/1.0 may have none. */
@@ -227,6 +268,51 @@ export class RequestDecoder {
   }
 }
 
+/** null for a method that is refused. */
+function readMethod(firstLine: string, end: number): string | null {
+  const text = firstLine.slice(0, end);
+  const method = methods.get(text) ?? text;
+  return method === "CONNECT" || method === "TRACE" ? null : method;
+}
+
+/** The head, its path in normal form, or the fault of its target. */
+function readTarget(firstLine: string, start: number, method: string, facts: FieldFacts): RequestHead | HttpFaultCode {
+  const targetStart = method.length + 1;
+  const targetEnd = found.targetEnd - start;
+  const query = found.query === -1 ? targetEnd : found.query - start;
+  let path = firstLine.slice(targetStart, query);
+  let queryText = query === targetEnd ? "" : firstLine.slice(query, targetEnd);
+  let { host, memo } = facts;
+  if (path.charCodeAt(0) !== 0x2f) {
+    const target = path + queryText;
+    const absolute = target === "*" ? null : parseAbsolute(target);
+    if (absolute !== null) {
+      host = absolute.authority;
+      memo = undefined;
+      path = absolute.path === "" ? (method === "OPTIONS" && absolute.query === "" ? "*" : "/") : absolute.path;
+      queryText = absolute.query;
+    } else if (target !== "*" || method !== "OPTIONS") return "TARGET_FORM";
+  }
+  if (found.backslash) return "TARGET_CHARACTER";
+  if (found.unsettled) {
+    const normal = normalisePath(path);
+    if (normal === null) return "PATH_ENCODING";
+    path = normal;
+  }
+  return Object.freeze({
+    method,
+    path,
+    query: queryText,
+    host: host.host,
+    authority: host.authority,
+    version: found.version,
+    fields: facts.fields,
+    bodyLength: facts.bodyLength,
+    upgrade: facts.upgrade,
+    memo,
+  });
+}
+
 /** The field list, and into `seen` what the framing rules look at. */
 function readFields(text: string, start: number, underscores: boolean): FieldList {
   seen.hostCount = 0;
@@ -244,7 +330,7 @@ function readFields(text: string, start: number, underscores: boolean): FieldLis
     else if (!underscores && name.includes("_")) continue;
     fields.push(name, value);
   }
-  return fields;
+  return Object.freeze(fields) as FieldList;
 }
 
 function noteField(id: number, value: string): void {

@@ -4,8 +4,8 @@
  */
 import type { FieldList } from "@tideway/base";
 import { BodyReader, UNTIL_CLOSE } from "./body.ts";
-import { latin1 } from "./bytes.ts";
-import type { HeadLimits, ResponseSink } from "./contract.ts";
+import { latin1, standsAt } from "./bytes.ts";
+import type { HeadLimits, ResponseHead, ResponseSink } from "./contract.ts";
 import { type HttpFaultCode, responseFaults } from "./faults.ts";
 import { ConnectionBit, connectionBits, encodingFault, parseLength } from "./framing.ts";
 import { HeadKind, HeadReader } from "./head.ts";
@@ -15,6 +15,21 @@ import { fieldIds, fieldNames, found, Scan, valueEnds, valueStarts } from "./sca
 
 /** Interim responses to one request; more are a fault. */
 const INTERIM_MAX = 32;
+
+/** Longer heads are not remembered: an idle connection holds little. */
+const REMEMBERED_BYTES_MAX = 2 * 1024;
+
+/**
+ * A service sends the same head again and again, for a second at least, until its date changes. One that came twice in a
+ * row is remembered with what it led to: when the bytes are the same, so is everything that they mean.
+ */
+interface Remembered {
+  readonly text: string;
+  /** Whether the request was HEAD: it says whether a body follows. */
+  readonly headOnly: boolean;
+  readonly framing: number;
+  readonly head: ResponseHead;
+}
 
 const seen = { length: "", lengthCount: 0, encoding: "", encodingCount: 0, bits: 0 };
 
@@ -27,6 +42,9 @@ export class ResponseDecoder {
   #headOnly = false;
   #upgradeAsked = false;
   #interims = 0;
+  /** The last head; empty when it is too long. */
+  #lastText = "";
+  #remembered: Remembered | null = null;
 
   constructor(limits: HeadLimits, sink: ResponseSink) {
     this.#sink = sink;
@@ -63,6 +81,13 @@ export class ResponseDecoder {
     let at = offset;
     while (this.#phase === Phase.head) {
       if (at >= chunk.length) return at;
+      const known = this.#heads.begun ? null : this.#remembered;
+      if (known !== null && known.headOnly === this.#headOnly && standsAt(known.text, chunk, at)) {
+        at += known.text.length;
+        this.#tell(known.head, known.framing);
+        if (this.#halted) return at;
+        break;
+      }
       const result = this.#heads.read(chunk, at);
       if (result === Scan.fault) return this.#fail(found.fault, at);
       at = this.#heads.next;
@@ -116,18 +141,27 @@ export class ResponseDecoder {
     const persistent = version === 11 ? (seen.bits & ConnectionBit.close) === 0 : seen.bits === ConnectionBit.keepAlive;
     // A 204 or 304 that announces chunks may yet send some: such a connection is not used again.
     const doubtful = bodiless && !this.#headOnly && seen.encodingCount > 0;
-    const bodyLength = bodiless ? 0 : length;
-    this.#body.begin(bodyLength);
-    this.#phase = status === 101 ? Phase.idle : Phase.body;
-    this.#sink.onHead({
+    const framing = bodiless ? 0 : length;
+    const repeats = text === this.#lastText && status !== 101;
+    const head: ResponseHead = Object.freeze({
       status,
       fields,
-      bodyLength: bodyLength < 0 ? -1 : bodyLength,
+      memo: repeats ? { by: null, made: fields } : undefined,
+      bodyLength: framing < 0 ? -1 : framing,
       contentLength: seen.lengthCount === 0 ? -1 : length,
-      keepAlive: persistent && !doubtful && bodyLength !== UNTIL_CLOSE && status !== 101,
+      keepAlive: persistent && !doubtful && framing !== UNTIL_CLOSE && status !== 101,
       version,
       upgrade: status === 101,
     });
+    this.#remembered = repeats ? { text, headOnly: this.#headOnly, framing, head } : null;
+    this.#lastText = text.length <= REMEMBERED_BYTES_MAX ? text : "";
+    this.#tell(head, framing);
+  }
+
+  #tell(head: ResponseHead, framing: number): void {
+    this.#body.begin(framing);
+    this.#phase = head.upgrade ? Phase.idle : Phase.body;
+    this.#sink.onHead(head);
   }
 
   #tellInterim(status: number, fields: FieldList): void {
@@ -163,7 +197,7 @@ function readFields(text: string, start: number): FieldList {
       seen.encodingCount++;
     } else if (id === NameId.connection) seen.bits |= connectionBits(value);
   }
-  return fields;
+  return Object.freeze(fields) as FieldList;
 }
 
 /** Rules 9 to 11 and 15: the body's length, -1 when chunked, UNTIL_CLOSE, or the fault. */
