@@ -21,9 +21,9 @@ import {
   encodeResponseHead,
   Framing,
   type RequestMeta,
-  writtenOnce,
 } from "@tideway/wire/http1";
 import { DRAIN_BYTES_MAX, JOIN_BYTES_MAX } from "./contract.ts";
+import { hasName, isDated, ownFieldsOnly } from "./fields.ts";
 import { Guards } from "./guards.ts";
 import { lostStream } from "./stream.ts";
 
@@ -374,30 +374,6 @@ export class HttpExchange implements GuardedExchange {
     const { bodyLength } = this.head;
     return this.awaitsContinue || bodyLength - this.bytesIn > DRAIN_BYTES_MAX;
   }
-}
-
-/** Hop-by-hop fields and the request id are the listener's to set: a target that copied an upstream's may hold some. */
-const listenersOwn: ReadonlySet<string> = new Set(["connection", "keep-alive", "proxy-connection", "x-request-id"]);
-
-function ownFieldsOnly(fields: FieldList): FieldList {
-  if (writtenOnce(fields) !== undefined) return fields;
-  let clean = true;
-  for (let i = 0; i < fields.length; i += 2) if (listenersOwn.has(fields[i]!)) clean = false;
-  if (clean) return fields;
-  const kept: FieldList = [];
-  for (let i = 0; i < fields.length; i += 2) {
-    if (!listenersOwn.has(fields[i]!)) kept.push(fields[i]!, fields[i + 1]!);
-  }
-  return kept;
-}
-
-function isDated(fields: FieldList): boolean {
-  return writtenOnce(fields)?.dated ?? hasName(fields, "date");
-}
-
-function hasName(fields: FieldList, name: string): boolean {
-  for (let i = 0; i < fields.length; i += 2) if (fields[i] === name) return true;
-  return false;
 }
 
 function asLatin1(chunk: Uint8Array): string {
