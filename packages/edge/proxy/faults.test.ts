@@ -117,6 +117,22 @@ describe("an upstream that misbehaves", () => {
   });
 });
 
+describe("an answer that overtakes its request", () => {
+  it("leaves a connection that is not used again, be the rest of the request on its way already", async () => {
+    const server = await raw((socket) => {
+      socket.pause();
+      socket.write(ok);
+    });
+    const { proxy, service } = await rig([server]);
+    const exchange = new FakeExchange({ method: "POST", bodyLength: 20_000_000 });
+    proxy.handle(exchange);
+    exchange.send(Buffer.alloc(20_000_000));
+    assert.equal(await exchange.over, "end");
+    assert.equal(exchange.status, 200);
+    assert.equal(service.status().instances[0]!.connections, 0);
+  });
+});
+
 describe("no instance", () => {
   it("none there, none expected: 503 at once, with Retry-After", async () => {
     const { proxy } = await rig([]);

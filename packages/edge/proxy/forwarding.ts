@@ -145,7 +145,10 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
 
   onUpstreamInterim(status: number, fields: FieldList): void {
     // 100 answers an expectation that the listener has met already.
-    if (status !== 100 && this.#phase === Phase.open) this.#exchange.inform(status, responseFields(fields));
+    if (status === 100 || this.#phase !== Phase.open) return;
+    // A byte of the response: what comes after it is of the same attempt, or nothing.
+    this.#kept = null;
+    this.#exchange.inform(status, responseFields(fields));
   }
 
   onUpstreamHead(head: ResponseHead): void {

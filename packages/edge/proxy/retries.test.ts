@@ -91,6 +91,15 @@ describe("retries", () => {
     assert.equal(service.status().instances[0]!.state, "up");
   });
 
+  it("not once an interim response was passed on: that is a byte of the response", async () => {
+    const bad = await raw((socket) => socket.end("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"));
+    const good = await raw(answers);
+    const { proxy } = await rig([bad, good]);
+    const exchange = await ask(proxy);
+    assert.deepEqual([exchange.interims, exchange.status], [[103], 502]);
+    assert.equal(good.heads.length, 0);
+  });
+
   it("none once the budget is spent", async () => {
     const server = await raw(dies);
     const { proxy, service } = await rig([server], { eject: { failures: 1e9 }, retryBudget: 0 });

@@ -21,6 +21,7 @@ import { onread, ReadBuffer } from "../sockets/index.ts";
 import { type UpstreamFault, UpstreamFaultCode, type UpstreamHandler, type UpstreamLimits } from "./contract.ts";
 import { isOwnFault } from "./faults.ts";
 import type { Instance } from "./instance.ts";
+import { idleLimit } from "./keepalive.ts";
 
 const State = {
   /** Waits in its instance's stack. */
@@ -37,8 +38,8 @@ type State = (typeof State)[keyof typeof State];
 const Answer = { none: 0, head: 1, whole: 2 } as const;
 type Answer = (typeof Answer)[keyof typeof Answer];
 
-/** So much less than the server's own limit do we let a connection idle, so that it is we who close (http1-rules). */
-const idleMarginMs = 4_000;
+/** So much of a body is held back tick by tick: who refuses it does so early, and a long upload should not pay for it. */
+const heldBytesMax = 1024 * 1024;
 const noFields: FieldList = [];
 
 export class UpstreamConnection implements ResponseSink {
@@ -57,6 +58,9 @@ export class UpstreamConnection implements ResponseSink {
   #served = 0;
   #sentWhole = false;
   #chunked = false;
+  #corked = false;
+  #heldBytes = 0;
+  #release: (() => void) | null = null;
   /** The socket's buffer is full. */
   #blocked = false;
   #answer: Answer = Answer.none;
@@ -123,6 +127,7 @@ export class UpstreamConnection implements ResponseSink {
     this.#head = null;
     this.#fault = null;
     this.#blocked = false;
+    this.#heldBytes = 0;
     this.#chunked = framing === Framing.chunked;
     this.#sentWhole = framing === 0 || framing === Framing.none;
     this.#decoder.begin(method, upgradeAsked);
@@ -131,16 +136,32 @@ export class UpstreamConnection implements ResponseSink {
 
   /** Holds back what is sent until `uncork`, so that a head and a body that is already here leave in one write. */
   cork(): void {
+    this.#corked = true;
     this.#socket.cork();
   }
 
   uncork(): void {
+    this.#corked = false;
     this.#socket.uncork();
+  }
+
+  /**
+   * A piece of the body leaves at the end of its tick. An answer that overtakes the body, as 413 does, is followed by a
+   * reset: written before that answer is read, a piece would fail, and take the answer with it.
+   */
+  #hold(bytes: number): void {
+    if (this.#corked || this.#answer !== Answer.none) return;
+    this.#heldBytes += bytes;
+    if (this.#heldBytes > heldBytesMax) return;
+    this.cork();
+    this.#release ??= () => this.uncork();
+    this.#clock.defer(this.#release);
   }
 
   /** False when the sender should wait for `onUpstreamDrain`. */
   sendBody(chunk: Uint8Array): boolean {
     const socket = this.#socket;
+    this.#hold(chunk.length);
     let more: boolean;
     if (this.#chunked) {
       socket.cork();
@@ -249,7 +270,8 @@ export class UpstreamConnection implements ResponseSink {
     this.#handler = null;
     this.#read.forget();
     // A response that overtook its request (413 in the middle of an upload) leaves the framing in doubt: never reused.
-    if (clean && this.#sentWhole && this.#head?.keepAlive === true && this.#idleMs > 0 && !this.#socket.readableEnded) {
+    const whole = this.#sentWhole && this.#socket.writableLength === 0;
+    if (clean && whole && this.#head?.keepAlive === true && this.#idleMs > 0 && !this.#socket.readableEnded) {
       this.#head = null;
       this.#state = State.idle;
       this.#idleSince = this.#clock.now();
@@ -363,13 +385,3 @@ export class UpstreamConnection implements ResponseSink {
 }
 
 const empty = Buffer.alloc(0);
-
-/** `Keep-Alive: timeout=5` of the server, less a margin; our own limit when it says nothing. 0: do not reuse. */
-function idleLimit(fields: FieldList, otherwiseMs: number): number {
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i] !== "keep-alive") continue;
-    const seconds = /(?:^|[,;\s])timeout=(\d{1,6})\b/i.exec(fields[i + 1]!);
-    if (seconds !== null) return Math.max(0, Math.min(otherwiseMs, Number(seconds[1]) * 1000 - idleMarginMs));
-  }
-  return otherwiseMs;
-}

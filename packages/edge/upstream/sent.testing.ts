@@ -22,7 +22,7 @@ import { asker, type RawAnswer, RawServer, WatchedLog } from "./testing.ts";
 /** A whole small answer. */
 export const ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/** One GET, and what came of it. */
+/** One request, and what came of it. */
 export class Sent implements LeaseHandler {
   readonly trail: string[] = [];
   connection: UpstreamConnection | null = null;
@@ -30,7 +30,11 @@ export class Sent implements LeaseHandler {
   readonly over: Promise<string>;
   #resolve: (how: string) => void = () => {};
 
-  constructor(service: Service, fresh = false, by: Asker = asker()) {
+  readonly #bodyBytes: number;
+
+  /** A POST when it has a body, which is then the test's to send. */
+  constructor(service: Service, fresh = false, by: Asker = asker(), bodyBytes = 0) {
+    this.#bodyBytes = bodyBytes;
     this.over = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -39,13 +43,8 @@ export class Sent implements LeaseHandler {
 
   onLease(connection: UpstreamConnection): void {
     this.connection = connection;
-    connection.sendHead(
-      this,
-      encodeRequestHead("GET", "/", ["host", "a.test"], Framing.none),
-      "GET",
-      Framing.none,
-      false,
-    );
+    const [method, framing] = this.#bodyBytes === 0 ? ["GET", Framing.none] : ["POST", this.#bodyBytes];
+    connection.sendHead(this, encodeRequestHead(method, "/", ["host", "a.test"], framing), method, framing, false);
   }
   onLeaseFailed(fault: LeaseFault): void {
     this.#resolve(fault);

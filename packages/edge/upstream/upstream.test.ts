@@ -186,6 +186,57 @@ describe("the silence of a body", () => {
   });
 });
 
+describe("an answer that overtakes its request", () => {
+  const refusal = "HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbig";
+
+  it("is read before more of the body is written, for a write after its sender's reset would lose it", async () => {
+    const clock = new FakeClock();
+    let onRefused = () => {};
+    const server = await raw((socket) => {
+      socket.write(refusal, () => {
+        socket.resetAndDestroy();
+        // Now the answer is here, and the reset with it, but this side has seen neither.
+        onRefused();
+      });
+    });
+    const { service } = await withInstance(server, { clock, health: { everyMs: 1e9 } });
+    const sent = new Sent(service, false, undefined, 2_000_000);
+    const refused = new Promise<void>((resolve) => {
+      onRefused = () => {
+        sent.connection!.sendBody(Buffer.alloc(100_000));
+        resolve();
+      };
+    });
+    await refused;
+    assert.equal(await sent.over, "end");
+    assert.deepEqual(sent.trail, ["head 413", "body big"]);
+    clock.settle();
+    assert.equal(service.status().instances[0]!.connections, 0);
+  });
+
+  it("a body goes out at the end of each tick, and all of it arrives", async () => {
+    const clock = new FakeClock();
+    const seen: Buffer[] = [];
+    const server = await raw((socket) => void socket.on("data", (chunk: Buffer) => seen.push(chunk)));
+    const { service } = await withInstance(server, { clock, health: { everyMs: 1e9 } });
+    const sent = new Sent(service, false, undefined, 3_000_000);
+    await until(() => server.heads.length === 1);
+    let bytes = 0;
+    for (let i = 0; i < 30; i++) {
+      sent.connection!.sendBody(Buffer.alloc(100_000, i));
+      bytes += 100_000;
+      clock.settle();
+      await until(() => seen.reduce((sum, { length }) => sum + length, 0) >= bytes);
+    }
+    sent.connection!.sendEnd([]);
+    for (const socket of server.sockets) socket.write(ok);
+    assert.equal(await sent.over, "end");
+    const whole = Buffer.concat(seen);
+    assert.ok(Array.from({ length: 30 }, (_, i) => whole[i * 100_000 + 50_000] === i).every((right) => right));
+    assert.equal(service.status().instances[0]!.idle, 1);
+  });
+});
+
 describe("instances at run time", () => {
   it("a new one is used only after its probe, quickly once it answers", async () => {
     const place = await RawServer.open(() => {});

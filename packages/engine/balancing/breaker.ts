@@ -53,11 +53,6 @@ export class Breaker {
       : this.#state;
   }
 
-  /** Milliseconds until it lets something through: for `Retry-After`. */
-  waitMs(now: number): number {
-    return this.#state === BreakerState.closed ? 0 : Math.max(0, this.#since + this.rules.openMs - now);
-  }
-
   /** True when a request may go on. While half-open each that may is a trial. */
   admits(now: number): boolean {
     if (this.#state === BreakerState.closed) return true;
