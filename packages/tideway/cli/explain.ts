@@ -60,8 +60,11 @@ function parse(text: string): URL {
 
 async function decide(plan: Plan, url: URL, { method = "GET", header = [] }: Options): Promise<Explanation> {
   // A URL without a port means the first listener: what a reverse path of ports in front of it would reach.
-  const entry = url.port === "" ? plan.http[0] : plan.http.find(({ port }) => port === Number(url.port));
-  const port = entry?.port ?? Number(url.port);
+  const asked = Number(url.port);
+  const named = plan.http.find((each) => each.port === asked);
+  // One that takes any free port may have taken this one: the plan does not know.
+  const entry = url.port === "" ? plan.http[0] : (named ?? plan.http.find((each) => each.port === 0));
+  const port = url.port === "" ? (entry?.port ?? 0) : asked;
   const head = { method, host: url.hostname, path: pathOf(url), query: url.search, fields: header.flatMap(fieldOf) };
   const routes = entry?.routes ?? emptyTable();
   const route = explainRoute<Route>(routes, head, port);
