@@ -3,16 +3,20 @@
  * port or at another; or not at all, where nothing answers to an empty question. Then an instance counts as up from the
  * start, and only how it fares speaks for or against it.
  */
-import type { Clock, Timer } from "@tideway/base";
+import type { Clock } from "@tideway/base";
+import { HealthState } from "@tideway/engine/balancing";
 import { defaultHealth, defaultProbe, type ProbeDone, type ProbeMaker, type ProbeTarget } from "../upstream/index.ts";
+import { Layer4Member } from "./member.ts";
 import type { Layer4Settings } from "./service.ts";
 
 export class Probing {
   readonly #clock: Clock;
   readonly #byDefault: boolean;
   #settings: Layer4Settings;
-  /** Those that are not asked, and who waits for their answer all the same. */
-  readonly #silent = new Map<ProbeTarget, ProbeDone>();
+  /** Who waits for answers to questions that are not asked. */
+  readonly #waiting = new Set<ProbeDone>();
+  /** Instances that were taken to be up because they are not asked. */
+  #trusted = new WeakSet<ProbeTarget>();
 
   /** `byDefault`: instances are asked although nobody says how. */
   constructor(clock: Clock, byDefault: boolean, settings: Layer4Settings) {
@@ -24,8 +28,9 @@ export class Probing {
   configure(settings: Layer4Settings): void {
     this.#settings = settings;
     if (!this.#asks) return;
-    const waiting = [...this.#silent.values()];
-    this.#silent.clear();
+    this.#trusted = new WeakSet();
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
     // Nothing was asked, so nothing is learned; what comes next is a question.
     for (const done of waiting) done(null, "");
   }
@@ -43,15 +48,13 @@ export class Probing {
   };
 
   #trust(target: ProbeTarget, done: ProbeDone): { cancel(): void } {
-    let timer: Timer | null = null;
-    if (!this.#silent.has(target)) timer = this.#clock.after(0, () => done(true, ""));
-    this.#silent.set(target, done);
-    return {
-      cancel: () => {
-        timer?.cancel();
-        // It drains or is gone: should it come back, it counts as up again.
-        this.#silent.delete(target);
-      },
-    };
+    const isNew = target instanceof Layer4Member && target.health.state === HealthState.checking;
+    if (isNew || !this.#trusted.has(target)) {
+      this.#trusted.add(target);
+      const timer = this.#clock.after(0, () => done(true, ""));
+      return { cancel: () => timer.cancel() };
+    }
+    this.#waiting.add(done);
+    return { cancel: () => void this.#waiting.delete(done) };
   }
 }
