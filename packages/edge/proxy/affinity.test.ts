@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
+import { FakeClock } from "@tideway/base/testing";
 import type { RawAnswer } from "../upstream/testing.ts";
 import { ask, ok, raw, rig } from "./rig.testing.ts";
 import { FakeExchange } from "./testing.ts";
@@ -121,5 +122,41 @@ describe("when every instance is down", () => {
     assert.equal(exchange.status, 503);
     assert.match(exchange.body, /Too much is going on/);
     assert.equal(exchange.field("retry-after"), "1");
+  });
+});
+
+describe("a busy service", () => {
+  it("answers 503 with Retry-After to who waited too long", async () => {
+    const clock = new FakeClock();
+    const server = await raw(() => {});
+    const { proxy } = await rig([server], { clock, requestsMax: 1, health: { everyMs: 1e9 } });
+    void ask(proxy);
+    while (server.heads.length === 0) await new Promise(setImmediate);
+    const waits = ask(proxy, { fields: ["accept", "application/json"] });
+    clock.advance(5250);
+    const exchange = await waits;
+    assert.equal(exchange.status, 503);
+    assert.match(exchange.body, /"HTTP_BUSY"/);
+    assert.equal(exchange.field("retry-after"), "1");
+  });
+
+  it("a connection that was upgraded makes room for the next request", async () => {
+    const switches = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    const held: (() => void)[] = [];
+    const server = await raw((socket, head) => {
+      if (head.includes("upgrade: websocket")) held.push(() => void socket.write(switches));
+      else socket.write(ok);
+    });
+    const { proxy, service } = await rig([server], { requestsMax: 1 });
+    const exchange = new FakeExchange({ upgrade: "websocket" });
+    exchange.upgraded = { stream: new PassThrough() as never, head: Buffer.alloc(0) };
+    proxy.handle(exchange);
+    const next = ask(proxy);
+    assert.equal(service.status().waiting, 1);
+    while (held.length === 0) await new Promise(setImmediate);
+    held[0]!();
+    assert.equal(await exchange.over, "upgrade");
+    assert.equal((await next).status, 200);
+    assert.equal(service.status().instances[0]!.active, 1);
   });
 });

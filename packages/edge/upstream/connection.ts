@@ -290,8 +290,8 @@ export class UpstreamConnection implements ResponseSink {
     socket.once("close", () => this.instance.left(this));
     // Between here and the handler's own listeners nothing may run; an error without a listener would end the process.
     socket.on("error", () => socket.destroy());
-    this.instance.onUpgraded();
     handler.onUpstreamUpgrade(head, socket, rest);
+    this.instance.onUpgraded();
   }
 
   #onDrain(): void {

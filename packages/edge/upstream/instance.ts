@@ -105,6 +105,7 @@ export class Instance extends Member {
   /** A connection carries another protocol from now on: still under way, but outside the pool's bound. */
   onUpgraded(): void {
     this.upgraded++;
+    this.freed();
   }
 
   sweep(now: number): void {

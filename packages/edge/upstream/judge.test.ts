@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { fare, stateOf, three } from "./pools.testing.ts";
+import { fare, rig, stateOf, three } from "./pools.testing.ts";
 
 describe("ejection", () => {
   it("never takes the last one that is up: a probe is to find out", () => {
@@ -114,6 +114,35 @@ describe("ejection", () => {
     fare(rig, "a", "failed", 2);
     rig.pool.remove("a");
     assert.deepEqual([rig.pool.failures, rig.pool.ejections], [2, 1]);
+  });
+});
+
+describe("an instance that does not answer", () => {
+  it("says why, and once for each reason, also before it ever did", () => {
+    const made = rig();
+    made.pool.add({ id: "a", host: "192.0.2.1", port: 1 });
+    assert.equal(stateOf(made, "a").why, "not checked yet");
+    for (const why of ["ECONNREFUSED", "ECONNREFUSED", "status 503"]) {
+      made.asked.get(1)!(false, why);
+      made.asked.delete(1);
+      made.clock.advance(100);
+      assert.deepEqual([stateOf(made, "a").state, stateOf(made, "a").why], ["checking", `probe: ${why}`]);
+    }
+    assert.deepEqual(
+      made.log.lines.map(({ message, fields }) => [message, fields["why"]]),
+      [
+        ["instance does not answer yet", "probe: ECONNREFUSED"],
+        ["instance does not answer yet", "probe: status 503"],
+      ],
+    );
+  });
+
+  it("one that went down shows what its probes say now", () => {
+    const made = three();
+    for (let i = 0; i < 2; i++) made.member("a").failed("refused", true);
+    made.clock.advance(100);
+    made.answer(1, false);
+    assert.equal(stateOf(made, "a").why, "probe: no");
   });
 });
 

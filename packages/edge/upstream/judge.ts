@@ -62,6 +62,7 @@ export class Judge implements MemberOwner {
 
   configure({ health, eject, slowStartMs, breaker }: PoolSettings): void {
     const rules = { ...defaultEject, ...eject };
+    if (rules.windowMs !== this.#eject.windowMs) for (const member of this.#hooks.members()) member.outcomes = null;
     this.#eject = rules;
     this.#slowStartMs = slowStartMs ?? 0;
     this.rules = healthRules({ ...defaultHealth, ...health }, rules);
@@ -77,7 +78,17 @@ export class Judge implements MemberOwner {
 
   onProbed(member: Member, passed: boolean, why: string): void {
     const health = onProbe(member.health, passed, this.#hooks.clock.now(), this.rules);
-    this.#settle(member, health, why === "" ? "probe passed" : `probe: ${why}`);
+    const text = why === "" ? "probe passed" : `probe: ${why}`;
+    this.#settle(member, health, text);
+    if (!passed && member.health.state !== HealthState.up) this.#doesNotAnswer(member, text);
+  }
+
+  /** It was not used before: that it still does not answer is told once for each reason. */
+  #doesNotAnswer(member: Member, why: string): void {
+    if (member.why === why) return;
+    member.why = why;
+    if (member.health.state !== HealthState.checking) return;
+    this.#hooks.logger.info({ service: this.#hooks.name, instance: member.id, why }, "instance does not answer yet");
   }
 
   onMemberTrial(member: Member, now: number): void {

@@ -68,7 +68,7 @@ export class Service {
     this.#upstreams = new Upstreams({ name, clock, random, logger, resolve, onChange: () => this.#onUpstreams() });
     this.#sticky = options.sticky === undefined ? null : new Sticky(options.sticky, name);
     this.#budget = new RetryBudget(retryShare(options), clock.now());
-    if (options.upstreams !== undefined) this.#upstreams.set(options.upstreams);
+    this.#upstreams.set(options.upstreams ?? []);
   }
 
   /**
@@ -82,7 +82,7 @@ export class Service {
     this.#sticky = settings.sticky === undefined ? null : new Sticky(settings.sticky, this.name);
     this.#pool.configure(settings);
     for (const instance of this.#pool.members) instance.proxyProtocol = settings.proxyProtocol ?? null;
-    if (settings.upstreams !== undefined) this.#upstreams.set(settings.upstreams);
+    this.#upstreams.set(settings.upstreams ?? []);
   }
 
   /* ---------------------------------------------------------------- instances */

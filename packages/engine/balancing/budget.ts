@@ -16,7 +16,6 @@ export class RetryBudget {
   #tokens = allowance;
   #refilledAt: number;
 
-  /** `share` of recent requests: 0.2 lets one in five be a retry. */
   constructor(share: number, now: number) {
     this.share = share;
     this.#refilledAt = now;

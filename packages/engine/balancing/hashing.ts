@@ -4,7 +4,7 @@
  * Thorup and Zadimoghaddam, 2018). When an instance leaves only its keys move; one that starts slowly takes its keys over little
  * by little.
  */
-import type { Load } from "./load.ts";
+import { hashText, type Load } from "./load.ts";
 import type { Policy } from "./policy.ts";
 
 const loadDefault = 1.25;
@@ -37,7 +37,7 @@ export class Hash implements Policy {
       const weight = load.weightAt(now);
       const within = load.active < Math.max(boundMin, Math.ceil(perWeight * weight));
       if (bestWithin && !within) continue;
-      const score = scoreOf(load.id, key, weight);
+      const score = scoreOf(load.idHash, key, weight);
       if (best === null || score > bestScore || (within && !bestWithin)) {
         best = load;
         bestScore = score;
@@ -61,16 +61,13 @@ export class Hash implements Policy {
 }
 
 /** The higher, the nearer; of two instances each is nearer for a share of keys as its weight says. */
-function scoreOf(id: string, key: string, weight: number): number {
-  return weight / -Math.log((hashOf(id, key) + 0.5) / 4294967296);
+function scoreOf(idHash: number, key: string, weight: number): number {
+  return weight / -Math.log((hashOf(idHash, key) + 0.5) / 4294967296);
 }
 
-/** FNV-1a over both, finished as in MurmurHash3, for FNV alone leaves the high bits of short keys alike. */
-function hashOf(id: string, key: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < id.length; i++) h = Math.imul(h ^ id.charCodeAt(i), 0x01000193);
-  h = Math.imul(h ^ 0x1f, 0x01000193);
-  for (let i = 0; i < key.length; i++) h = Math.imul(h ^ key.charCodeAt(i), 0x01000193);
+/** FNV-1a over id and key, finished as in MurmurHash3, for FNV alone leaves the high bits of short keys alike. */
+function hashOf(idHash: number, key: string): number {
+  let h = hashText(Math.imul(idHash ^ 0x1f, 0x01000193), key);
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return (h ^ (h >>> 16)) >>> 0;

@@ -10,8 +10,17 @@ export const latencyDecayMs = 10_000;
 /** The least share of its weight that an instance has while it starts slowly: with nothing it would not warm up at all. */
 const rampShareMin = 0.1;
 
+/** FNV-1a, going on from `hash`. */
+export function hashText(hash: number, text: string): number {
+  let h = hash;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h;
+}
+
 export class Load {
   readonly id: string;
+  /** Of the id: where hashing goes on from. */
+  readonly idHash: number;
   /** Share of the traffic relative to the others; above 0. */
   weight: number;
   health: Health;
@@ -34,6 +43,7 @@ export class Load {
 
   constructor(id: string, weight: number, now: number) {
     this.id = id;
+    this.idHash = hashText(0x811c9dc5, id);
     this.weight = weight;
     this.health = newHealth(now);
   }
