@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync, renameSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -10,6 +10,10 @@ import { type ReadMetrics, readMetrics, readValue } from "@tideway/engine/metric
 import { RunningTideway, temporaryFolder, tideway, writeConfiguration } from "./harness/tideway.ts";
 
 async function originFor(t: TestContext): Promise<number> {
+  return ((await startOrigin(t)).address() as AddressInfo).port;
+}
+
+async function startOrigin(t: TestContext): Promise<Server> {
   const origin = createServer((request, answer) => {
     request.resume();
     answer.statusCode = request.url === "/teapot" ? 418 : 200;
@@ -17,7 +21,7 @@ async function originFor(t: TestContext): Promise<number> {
   }).listen(0, "127.0.0.1");
   await once(origin, "listening");
   t.after(() => origin.close().closeAllConnections());
-  return (origin.address() as AddressInfo).port;
+  return origin;
 }
 
 async function runningFor(t: TestContext, origin: number): Promise<RunningTideway> {
@@ -129,4 +133,38 @@ test("counters and the access log's file go on over a reload that changes its fo
   assert.deepEqual({ asked, query, agent }, { asked: "/a", query: "?x=1", agent: "test/1" });
   const line = /^127\.0\.0\.1 - - \[.*\] "GET \/a\?x=1 HTTP\/1\.1" 200 5 "-" "test\/1"\n$/;
   assert.match(readFileSync(path, "utf8"), line);
+});
+
+test("what went wrong behind is in the log in a word, and counted by it; so is what was limited", async (t) => {
+  const origin = await startOrigin(t);
+  const { port } = origin.address() as AddressInfo;
+  const folder = temporaryFolder("metrics-reasons");
+  t.after(() => folder.remove());
+  const source = `{
+    listen: [{ port: 0 }], console: { port: 0, metrics: "open" }, data: "data",
+    services: { api: { upstreams: ["http://127.0.0.1:${port}"], retries: { max: 0 } }, pong: { respond: { body: "pong" } } },
+    sites: { "*": { "/": "api", "/few": { to: "pong", limits: { rate: { requests: 1, per: "hour" } } } } },
+  }`;
+  const running = await RunningTideway.start(writeConfiguration(folder.path, source));
+  t.after(() => running.stop());
+  const status = async (path: string) => {
+    const answer = await fetch(running.url + path);
+    await answer.text();
+    return answer.status;
+  };
+  assert.deepEqual([await status("/few"), await status("/few"), await status("/a")], [200, 429, 200]);
+  origin.close().closeAllConnections();
+  assert.ok([502, 503].includes(await status("/a")));
+  const { address } = running.addresses.console!;
+  const read = readMetrics(await (await fetch(`${address}metrics`)).text(), "prometheus");
+  const name = "tideway_http_failed_requests_total";
+  assert.equal(readValue(read, name, { reason: "HTTP_TOO_MANY", http_route: "/few" }), 1);
+  await running.stop();
+  const lines = running.log
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter(({ msg }) => msg === "request");
+  const reasons = lines.map(({ reason = "" }) => reason);
+  assert.deepEqual([reasons[1], reasons[2]], ["HTTP_TOO_MANY", ""]);
+  assert.ok(["refused", "broken", "unavailable"].includes(reasons[3] as string), String(reasons[3]));
+  assert.equal(readValue(read, name, { reason: reasons[3] as string, http_route: "/" }), 1);
 });

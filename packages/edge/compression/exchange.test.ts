@@ -389,12 +389,8 @@ it("an upgrade is nobody's to compress", () => {
 
 it("what a target writes about itself is the inner exchange's", () => {
   const { exchange, inner } = rig();
-  exchange.service = "web";
-  exchange.instance = "web-1";
-  exchange.trace = "abc";
-  assert.deepEqual([inner.service, inner.instance, (inner as { trace?: string }).trace], ["web", "web-1", "abc"]);
-  assert.deepEqual([exchange.service, exchange.instance, exchange.trace], ["web", "web-1", "abc"]);
-  assert.equal(exchange.id, inner.id);
-  assert.equal(exchange.head, inner.head);
-  assert.equal(exchange.client, inner.client);
+  Object.assign(exchange, { service: "web", instance: "web-1", trace: "abc", reason: "timeout" });
+  for (const { service, instance, trace, reason } of [inner, exchange] as (typeof exchange)[])
+    assert.deepEqual([service, instance, trace, reason], ["web", "web-1", "abc", "timeout"]);
+  assert.deepEqual([exchange.id, exchange.head, exchange.client], [inner.id, inner.head, inner.client]);
 });

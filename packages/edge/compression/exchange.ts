@@ -118,6 +118,12 @@ export class CompressedExchange implements Exchange, ExchangeHandler, EncoderOwn
   set trace(id: string) {
     this.#inner.trace = id;
   }
+  get reason(): string {
+    return this.#inner.reason ?? "";
+  }
+  set reason(why: string) {
+    this.#inner.reason = why;
+  }
 
   accept(handler: ExchangeHandler): void {
     this.#handler = handler;

@@ -248,7 +248,10 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
       this.#retries++;
       if (instance !== undefined) this.#tried = [...this.#tried, instance];
       this.#lease(true);
-    } else if (this.#phase === Phase.answering) {
+      return;
+    }
+    this.#exchange.reason = fault.code;
+    if (this.#phase === Phase.answering) {
       this.#phase = Phase.done;
       this.#exchange.abort();
     } else this.#answer(answerTo(fault));
@@ -268,6 +271,7 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     if (this.#phase === Phase.done) return;
     const { logger, service } = this.#context;
     logger.warn({ request: this.#exchange.id, service: service.name, fault }, "no instance to forward to");
+    this.#exchange.reason = fault;
     const busy = fault === LeaseFault.crowded || fault === LeaseFault.deadline;
     if (!busy && service.whenDown !== undefined) this.#answerDown(service.whenDown);
     else this.#answer(busy ? "HTTP_BUSY" : "HTTP_UNAVAILABLE");

@@ -264,6 +264,18 @@ suite("requests", () => {
     assert.equal(readValue(read, name, { rule: "_OTHER" }), 2);
   });
 
+  test("that Tideway answers with an error of its own are counted by why, and by route while that is configured", () => {
+    const metrics = new RequestMetrics();
+    for (const route of ["*/old", "*/kept", "*/kept", ""]) metrics.failed(route, "HTTP_TOO_MANY");
+    metrics.failed("*/kept", "unavailable");
+    metrics.keepRoutes(new Set(["*/kept"]));
+    const name = "tideway_http_failed_requests_total";
+    const read = scrape(metrics);
+    assert.equal(readValue(read, name, { reason: "HTTP_TOO_MANY", http_route: "/kept", server_address: "*" }), 2);
+    assert.equal(readValue(read, name, { reason: "unavailable" }), 1);
+    assert.equal(read.get(name)!.samples.length, 3, "the removed route is gone, requests without a route stay");
+  });
+
   test("of any kind give a text that every reader takes, and counts that only rise", () => {
     const request = fc.record({
       route: fc.constantFrom("", "*/", "www.abc.test/db", "[::1]:80/x"),

@@ -18,6 +18,10 @@ const families = {
   received: histogram("http_server_request_body_size_bytes", "Size of requests' bodies, without framing", "bytes"),
   sent: histogram("http_server_response_body_size_bytes", "Size of responses' bodies, without framing", "bytes"),
   active: gauge("http_server_active_requests", "Requests under way"),
+  failed: counter(
+    "tideway_http_failed_requests_total",
+    "Requests that Tideway answered with an error of its own, by why",
+  ),
   refused: counter("tideway_http_refused_requests_total", "Requests whose bytes broke a rule or a limit, by its code"),
 } as const;
 
@@ -52,6 +56,8 @@ export class RequestMetrics {
   readonly #begun = new Float64Array(methods.length);
   readonly #ended = new Float64Array(methods.length);
   readonly #refused = new Map<string, number>();
+  /** Why → route → how often. */
+  readonly #failed = new Map<string, Map<string, number>>();
 
   constructor(options: RequestMetricsOptions = {}) {
     this.#seriesMax = options.seriesMax ?? 1_000;
@@ -83,12 +89,23 @@ export class RequestMetrics {
     this.#refused.set(key, (this.#refused.get(key) ?? 0) + 1);
   }
 
+  /** A request was answered with an error of Tideway's own: no instance, too many, no such path. `why` is a word of ours. */
+  failed(route: string, why: string): void {
+    const key = this.#failed.has(why) || this.#failed.size < this.#rulesMax ? why : "_OTHER";
+    const ofRoutes = this.#failed.get(key) ?? new Map<string, number>();
+    this.#failed.set(key, ofRoutes);
+    ofRoutes.set(route, (ofRoutes.get(route) ?? 0) + 1);
+  }
+
   /** Forgets the routes that are not among `routes`: after a change of the configuration, so that their room is free again. */
   keepRoutes(routes: ReadonlySet<string>): void {
     for (const [route, ofRoute] of this.#routes) {
       if (route === "" || routes.has(route)) continue;
       this.#routes.delete(route);
       for (const series of ofRoute.values()) this.#all.delete(series);
+    }
+    for (const ofRoutes of this.#failed.values()) {
+      for (const route of ofRoutes.keys()) if (route !== "" && !routes.has(route)) ofRoutes.delete(route);
     }
   }
 
@@ -99,6 +116,9 @@ export class RequestMetrics {
       if (at === 0 || begun > 0) samples.add(families.active, begun - this.#ended[at]!, labels);
     }
     for (const [rule, times] of this.#refused) samples.add(families.refused, times, { rule });
+    for (const [reason, ofRoutes] of this.#failed) {
+      for (const [route, times] of ofRoutes) samples.add(families.failed, times, { ...routeLabels(route), reason });
+    }
     let count = 0;
     for (const series of [...this.#all, ...(this.#overflow === null ? [] : [this.#overflow])]) {
       samples.addHistogram(families.duration, series.duration, series.labels, 0.001);
@@ -139,16 +159,18 @@ function newSeries(labels: Labels): Series {
 
 /** The route's path is `http.route`, its site's name `server.address`: as configured, never what a client sent. */
 function labelsOf(route: string, method: string, status: number): Labels {
-  const slash = route.indexOf("/");
-  const site = slash < 0 ? route : route.slice(0, slash);
-  const [, name = "", port = ""] = /^(.*?)(?::(\d+))?$/.exec(site)!;
   return {
     http_request_method: method,
     http_response_status_code: status === 0 ? "" : String(status),
-    http_route: slash < 0 ? "" : route.slice(slash),
-    server_address: name,
-    server_port: port,
+    ...routeLabels(route),
     url_scheme: "http",
     error_type: errorOfStatus[status] ?? (status >= 500 ? String(status) : ""),
   };
+}
+
+function routeLabels(route: string): Labels {
+  const slash = route.indexOf("/");
+  const site = slash < 0 ? route : route.slice(0, slash);
+  const [, name = "", port = ""] = /^(.*?)(?::(\d+))?$/.exec(site)!;
+  return { http_route: slash < 0 ? "" : route.slice(slash), server_address: name, server_port: port };
 }

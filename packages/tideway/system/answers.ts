@@ -30,6 +30,7 @@ function answer(exchange: Exchange, status: number, fields: FieldList, body: Uin
 
 /** Answers with an error of the registry, in the form that the client accepts. */
 export function answerError(exchange: Exchange, code: AnswerErrorCode, detail = "", besides: FieldList = []): void {
+  exchange.reason = code;
   const { status, fields, body } = renderError(code, field(exchange.head.fields, "accept") ?? "", detail, exchange.id);
   answer(exchange, status, [...fields, ...besides], Buffer.from(body));
 }

@@ -108,6 +108,7 @@ test("counters go on over a change of the configuration; removed routes make roo
       service: "web",
       instance: "",
       fault: "",
+      reason: "",
     });
   };
   record("*/kept");

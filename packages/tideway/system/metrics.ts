@@ -37,7 +37,17 @@ export interface MetricsOptions {
 /** The slice of a listener's record that is counted. */
 export type CountedRecord = Pick<
   RequestRecord,
-  "method" | "route" | "status" | "durationMs" | "headMs" | "bytesIn" | "bytesOut" | "service" | "instance" | "fault"
+  | "method"
+  | "route"
+  | "status"
+  | "durationMs"
+  | "headMs"
+  | "bytesIn"
+  | "bytesOut"
+  | "service"
+  | "instance"
+  | "fault"
+  | "reason"
 >;
 
 export class Metrics {
@@ -60,6 +70,7 @@ export class Metrics {
   readonly record = (record: CountedRecord): void => {
     const { method, status, service, headMs } = record;
     if (record.fault !== "") this.#requests.refused(record.fault);
+    if (record.reason !== "") this.#requests.failed(record.route, record.reason);
     // A refused head was no request yet: nothing is known of it.
     if (method === "") return;
     this.#requests.ended(record.route, method, status, record.durationMs, record.bytesIn, record.bytesOut);
