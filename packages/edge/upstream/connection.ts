@@ -321,7 +321,9 @@ export class UpstreamConnection implements ResponseSink {
   #fail(fault: UpstreamFault): void {
     const handler = this.#handler;
     this.#handler = null;
-    if (this.#counts(fault)) this.instance.failed(`${fault.code} ${fault.detail}`, !this.#connected, this.#startedAt);
+    if (this.#answer !== Answer.none) this.instance.brokeOff(this.#startedAt);
+    else if (this.#counts(fault))
+      this.instance.failed(`${fault.code} ${fault.detail}`, !this.#connected, this.#startedAt);
     this.#close();
     handler?.onUpstreamFault(fault);
   }
@@ -329,7 +331,7 @@ export class UpstreamConnection implements ResponseSink {
   /** Whether a fault says something about the instance. */
   #counts({ code, detail }: UpstreamFault): boolean {
     // A connection that waited may have been closed by the server just then.
-    if (code === UpstreamFaultCode.broken && this.#served > 0 && this.#answer === Answer.none) return false;
+    if (code === UpstreamFaultCode.broken && this.#served > 0) return false;
     return this.#connected || !isOwnFault(detail);
   }
 

@@ -74,6 +74,22 @@ describe("ejection", () => {
     assert.equal(stateOf(rig, "a").why, "50 % of its requests failed");
   });
 
+  it("answers that broke off count in that share, but not in a row", () => {
+    const made = three({ eject: { failureShare: 0.5, requestsMin: 20 } });
+    for (let i = 0; i < 9; i++) {
+      fare(made, "a", "well");
+      made.member("a").brokeOff(0);
+    }
+    assert.equal(stateOf(made, "a").state, "up");
+    fare(made, "a", "well");
+    for (let i = 0; i < 2; i++) made.member("a").brokeOff(0);
+    assert.equal(stateOf(made, "a").state, "down");
+    const plain = three();
+    for (let i = 0; i < 10; i++) plain.member("a").brokeOff(0);
+    assert.equal(stateOf(plain, "a").state, "up");
+    assert.equal(plain.pool.failures, 10);
+  });
+
   it("by latency, beside the others, with samples enough", () => {
     const rig = three({ eject: { latencyFactor: 3, samplesMin: 10 } });
     for (let i = 0; i < 12; i++) {

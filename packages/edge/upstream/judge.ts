@@ -115,6 +115,13 @@ export class Judge implements MemberOwner {
     this.#failed(member, why, gone ? DownCause.gone : DownCause.unanswered, startedAt, this.#hooks.clock.now());
   }
 
+  onMemberBrokeOff(member: Member, startedAt: number): void {
+    const now = this.#hooks.clock.now();
+    this.failures++;
+    this.breaker?.record(false, startedAt, now);
+    if (startedAt >= member.health.since) this.#countShare(member, now);
+  }
+
   onMemberFreed(member: Member): void {
     this.#hooks.freed(member);
   }

@@ -34,6 +34,7 @@ export interface MemberOwner {
   /** An answer changes what is thought of its health. */
   onMemberHealth(member: Member, health: Health): void;
   onMemberFailed(member: Member, why: string, gone: boolean, startedAt: number): void;
+  onMemberBrokeOff(member: Member, startedAt: number): void;
   /** It has less to do than before: somebody who waits may be served. */
   onMemberFreed(member: Member): void;
 }
@@ -97,6 +98,15 @@ export class Member extends Load {
   failed(why: string, gone = false, startedAt = Number.POSITIVE_INFINITY): void {
     this.failures++;
     this.#owner.onMemberFailed(this, why, gone, startedAt);
+  }
+
+  /**
+   * It broke off an answer. Counted, and part of the share that fails; but no reason to eject it for failures in a row: there
+   * are servers that end every stream like that.
+   */
+  brokeOff(startedAt: number): void {
+    this.failures++;
+    this.#owner.onMemberBrokeOff(this, startedAt);
   }
 
   protected freed(): void {
