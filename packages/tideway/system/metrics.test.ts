@@ -9,6 +9,7 @@ import { counter } from "@tideway/engine/metrics";
 import { readMetrics, readValue } from "@tideway/engine/metrics/testing";
 import type { StatusReport } from "../console/index.ts";
 import { fixedAnswer } from "./answers.ts";
+import { compressionMetrics } from "./compression-metrics.ts";
 import { Metrics } from "./metrics.ts";
 
 const report: StatusReport = {
@@ -30,7 +31,10 @@ test("requests through a listener are counted by route and status, refusals by r
   const metrics = new Metrics({
     status: () => report,
     accessLog: () => ({ lines: 5, dropped: 1 }),
-    sources: [(samples) => samples.add(cats, 2)],
+    sources: [
+      (samples) => samples.add(cats, 2),
+      compressionMetrics({ open: 1, whole: 2, streamed: 3, refused: 4, bytesIn: 50, bytesOut: 6 }),
+    ],
   });
   t.after(() => metrics.close());
   const target = fixedAnswer("ping", { status: 200, body: "pong", type: "text/plain" });
@@ -83,6 +87,7 @@ test("requests through a listener are counted by route and status, refusals by r
   );
   assert.equal(readValue(after, "tideway_access_log_dropped_lines_total"), 1);
   assert.equal(readValue(after, "tideway_cats_total"), 2);
+  assert.equal(readValue(after, "tideway_compression_responses_total", { result: "streamed" }), 3);
 
   assert.ok(readValue(after, "process_memory_usage_bytes") > 10_000_000);
   assert.ok(readValue(after, "process_cpu_time_seconds_total", { cpu_mode: "user" }) > 0);

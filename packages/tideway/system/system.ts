@@ -13,6 +13,7 @@ import { type Plan, reloadPlan, version } from "../config/index.ts";
 import { type ReloadReport, type ServiceReport, type StatusReport, serveControl } from "../console/index.ts";
 import { AccessLog } from "./access-log.ts";
 import { Applications } from "./applications.ts";
+import { compressionMetrics } from "./compression-metrics.ts";
 import { Consoles } from "./consoles.ts";
 import { Listeners } from "./listeners.ts";
 import type { Log } from "./logs.ts";
@@ -62,12 +63,16 @@ export class System {
     this.#plan = plan;
     this.#log = log;
     this.#access = new AccessLog(log, systemClock);
-    this.#metrics = new Metrics({ status: () => this.#report(), accessLog: () => this.#access.counters });
+    const compression = createCompression({ clock: systemClock, logger: log });
+    this.#metrics = new Metrics({
+      status: () => this.#report(),
+      accessLog: () => this.#access.counters,
+      sources: [compressionMetrics(compression.counters)],
+    });
     this.#names = new Names(log);
     this.#consoles = new Consoles({ status: () => this.#report(), scrape: this.#metrics.scrape });
     this.#realtime = new RealtimeServices(plan, log, onFatal);
     this.#applications = new Applications(plan, this.#realtime, log);
-    const compression = createCompression({ clock: systemClock, logger: log });
     this.#routers = new Routers({ applications: this.#applications, realtime: this.#realtime, compression, log });
     this.#census = new Census(censusOf(plan));
     this.#listeners = new Listeners({ log, access: this.#access, metrics: this.#metrics, census: this.#census });
