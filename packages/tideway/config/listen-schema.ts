@@ -51,8 +51,10 @@ const udp = z.strictObject({
   ...streamed,
   health: health.optional().describe("Without it, instances count as up until they refuse"),
   idleMs: milliseconds.default(60_000).describe("A client that says nothing for so long is forgotten"),
-  sessionsMax: count.default(10_000).describe("Clients at once; beyond it the longest idle one is forgotten"),
-  responses: count.optional().describe("Datagrams of the service that end a client's session: 1 for DNS"),
+  sessionsMax: count.default(4_096).describe("Clients at once; beyond it the one that was quiet the longest goes"),
+  responses: count
+    .optional()
+    .describe("Datagrams that answer each one of a client, such as 1 for DNS; unknown unless given"),
 });
 
 const http = z.strictObject({

@@ -4,7 +4,14 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { systemClock, systemRandom } from "@tideway/edge/clock";
-import { createTcpListener, Layer4Service, type Layer4Settings, type TcpSettings } from "@tideway/edge/layer4";
+import {
+  createTcpListener,
+  createUdpListener,
+  Layer4Service,
+  type Layer4Settings,
+  type TcpSettings,
+  type UdpSettings,
+} from "@tideway/edge/layer4";
 import type { UpstreamAddress } from "@tideway/edge/upstream";
 import type { Plan, StreamListenerPlan } from "../config/index.ts";
 import type { Change, ServiceReport, StreamReport } from "../console/index.ts";
@@ -77,14 +84,12 @@ export class Streams {
 
   #create(plan: StreamListenerPlan, service: Layer4Service): Pick<OpenStream, "listener" | "configure"> {
     const { host, port, index } = plan;
-    const log = this.#log;
-    const common = {
-      host,
-      port,
-      clock: systemClock,
-      logger: log,
-      hint: `Change listen[${index}].port in the configuration.`,
-    };
+    const hint = `Change listen[${index}].port in the configuration.`;
+    const common = { host, port, clock: systemClock, logger: this.#log, hint };
+    if (plan.transport === "udp") {
+      const listener = createUdpListener({ ...common, ...udpSettingsOf(plan, service) });
+      return { listener, configure: (changed) => listener.configure(udpSettingsOf(changed, service)) };
+    }
     const listener = createTcpListener({ ...common, ...tcpSettingsOf(plan, service), census: this.#census });
     return { listener, configure: (changed) => listener.configure(tcpSettingsOf(changed, service)) };
   }
@@ -159,6 +164,12 @@ function tcpSettingsOf(plan: StreamListenerPlan, service: Layer4Service): TcpSet
     limits: { connectMs, idleMs: idleMs ?? 0, connectionsMax, connectionsPerAddressMax },
     proxyProtocol: proxyProtocolOf(plan.proxyProtocol),
   };
+}
+
+function udpSettingsOf(plan: StreamListenerPlan, service: Layer4Service): UdpSettings {
+  if (plan.transport !== "udp") throw new Error("a UDP listener");
+  const { idleMs, sessionsMax, responses } = plan.options;
+  return { service, limits: { idleMs, sessionsMax }, ...(responses === undefined ? {} : { responses }) };
 }
 
 function addressOf(upstream: StreamListenerPlan["options"]["upstreams"][number]): UpstreamAddress {
