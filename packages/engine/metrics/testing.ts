@@ -165,12 +165,15 @@ function checkHistogram(name: string, samples: readonly ReadSample[], isOpen: bo
   fail(next !== "_bucket", "a histogram is cut off", name);
 }
 
-/** The value of the one sample with this name and, of its labels, at least these. Throws when there is none, or several. */
+/**
+ * The value of the one sample with this name and, of its labels, at least these; an empty value asks for none of that name.
+ * Throws when there is none, or several.
+ */
 export function readValue(metrics: ReadMetrics, name: string, labels: Readonly<Record<string, string>> = {}): number {
   const found = [...metrics.values()]
     .flatMap(({ samples }) => samples)
     .filter((sample) => sample.name === name)
-    .filter((sample) => Object.entries(labels).every(([label, value]) => sample.labels.get(label) === value));
+    .filter((sample) => Object.entries(labels).every(([label, value]) => (sample.labels.get(label) ?? "") === value));
   if (found.length !== 1) throw new Error(`${found.length} samples are ${name} ${JSON.stringify(labels)}`);
   return found[0]!.value;
 }

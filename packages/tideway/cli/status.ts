@@ -48,11 +48,18 @@ function sections(report: StatusReport): (readonly [head: readonly string[], row
       ]),
     ],
     [
-      ["STREAM", "PROTOCOL", "SERVICE", "OPEN", "ACCEPTED", "REFUSED", "UNSERVED"],
+      ["STREAM", "PROTOCOL", "SERVICE", "OPEN", "ACCEPTED", "REFUSED", "UNSERVED", "DROPPED"],
       (report.streams ?? []).map(({ address, protocol, service, counters }) => {
-        const open = counters["connections"] ?? counters["sessions"] ?? "";
-        const of = (name: string) => counters[name] ?? "";
-        return [address, protocol, service, open, of("accepted"), of("refused"), of("unserved")];
+        const of = (...names: string[]) =>
+          names.map((name) => counters[name]).find((count) => count !== undefined) ?? "";
+        const counts = [
+          of("connections", "sessions"),
+          of("accepted", "opened"),
+          of("refused"),
+          of("unserved"),
+          of("dropped"),
+        ];
+        return [address, protocol, service, ...counts];
       }),
     ],
     [["SITE", "PATH", "SERVICE"], report.sites.map((s) => [s.site, s.path, s.service])],

@@ -78,6 +78,12 @@ const full: StatusReport = {
       ],
     },
     { name: "files", kind: "files", waiting: 0, instances: [] },
+    {
+      name: "web",
+      kind: "udp",
+      waiting: 0,
+      instances: [{ id: "web-1", state: "up", forMs: 1, active: 9, connections: 0, latencyMs: -1 }],
+    },
   ],
   realtime: [
     {
@@ -98,8 +104,9 @@ test("the whole status report is in the metrics, in both formats", () => {
     const exposition = new Exposition(format);
     collectStatus(full, exposition);
     const read = readMetrics(exposition.text(), format);
-    const web = { tideway_service: "web" };
+    const web = { tideway_service: "web", network_transport: "" };
     const first = { ...web, tideway_instance: "web-1" };
+    const datagrams = { ...web, network_transport: "udp" };
     const expected: [string, Record<string, string>, number][] = [
       ["target_info", { service_name: "tideway", service_version: "0.1.0" }, 1],
       ["tideway_listener_connections", { tideway_listener: "127.0.0.1:7777" }, 3],
@@ -121,7 +128,7 @@ test("the whole status report is in the metrics, in both formats", () => {
       ["tideway_instance_weight", first, 0.5],
       ["tideway_instance_failures_total", first, 4],
       ["tideway_instance_restarts_total", first, 1],
-      ["http_client_active_requests", first, 2],
+      ["http_client_active_requests", datagrams, 9],
       ["http_client_open_connections", { ...first, http_connection_state: "active" }, 2],
       ["http_client_open_connections", { ...first, http_connection_state: "idle" }, 3],
       ["tideway_realtime_sockets", { tideway_service: "live" }, 5],

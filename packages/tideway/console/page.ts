@@ -18,7 +18,7 @@ export const statusPage = `${head("Tideway console")}<script src="/console.js" d
 <section><h2>Real time</h2><table id="realtime"><thead><tr><th>Service</th><th>Path</th><th>Durability</th><th class="n">Connections</th><th class="n">Sockets</th><th>Servers</th><th>Streams</th></tr></thead><tbody></tbody></table></section>
 <section><h2>Routes</h2><table id="sites"><thead><tr><th>Site</th><th>Path</th><th>Service</th></tr></thead><tbody></tbody></table></section>
 <section><h2>Listeners</h2><table id="listeners"><thead><tr><th>Address</th><th class="n">Connections</th><th class="n">Upgraded</th><th class="n">Requests</th><th class="n">Refused</th><th class="n">Turned away</th></tr></thead><tbody></tbody></table></section>
-<section><h2>TCP and UDP</h2><table id="streams"><thead><tr><th>Address</th><th>Protocol</th><th>Service</th><th class="n">Open</th><th class="n">Accepted</th><th class="n">Refused</th></tr></thead><tbody></tbody></table></section>
+<section><h2>TCP and UDP</h2><table id="streams"><thead><tr><th>Address</th><th>Protocol</th><th>Service</th><th class="n">Open</th><th class="n">Accepted</th><th class="n">Refused</th><th class="n">Unserved</th></tr></thead><tbody></tbody></table></section>
 </main></body></html>`;
 
 export const statusScript = `"use strict";
@@ -64,7 +64,7 @@ async function refresh() {
     rows("realtime", s.realtime.map((r) => [r.name, r.path, r.durability, r.connections, r.sockets, r.servers.map((v) => v.instance + " (" + v.sockets + ")").join(", "), r.streams.map((v) => v.namespace + " at " + v.last).join(", ")]));
     rows("sites", s.sites.map((r) => [r.site, r.path, r.service]));
     rows("listeners", s.listeners.map((r) => [r.address, r.connections, r.upgraded, r.requests, r.refused, r.shed]));
-    rows("streams", (s.streams ?? []).map((r) => [r.address, r.protocol, r.service, r.counters.connections ?? r.counters.sessions, r.counters.accepted, r.counters.refused]));
+    rows("streams", (s.streams ?? []).map((r) => [r.address, r.protocol, r.service, r.counters.connections ?? r.counters.sessions, r.counters.accepted ?? r.counters.opened, r.counters.refused, r.counters.unserved]));
   } catch {
     summary.textContent = "Tideway does not answer.";
     summary.className = "bad";

@@ -42,11 +42,15 @@ const stream = {
   ),
   unserved: counter(
     "tideway_stream_unserved_total",
-    "TCP connections or UDP sessions for which no instance was to be had",
+    "TCP connections or clients' datagrams for which no instance was to be had",
   ),
   connectFailures: counter("tideway_stream_connect_failures_total", "Instances that did not accept a connection"),
-  idled: counter("tideway_stream_idled_total", "TCP connections or UDP sessions ended because nothing came"),
-  dropped: counter("tideway_stream_dropped_datagrams_total", "Datagrams that were not passed on"),
+  idled: counter("tideway_stream_idled_total", "TCP connections ended because nothing came"),
+  failures: counter("tideway_stream_failed_sessions_total", "UDP sessions whose instance did not listen or answer"),
+  dropped: counter(
+    "tideway_stream_dropped_datagrams_total",
+    "Datagrams that found a bound reached, or that the system did not send",
+  ),
   datagramsFromClients: counter("tideway_stream_client_datagrams_total", "Datagrams from clients"),
   datagramsFromUpstreams: counter("tideway_stream_upstream_datagrams_total", "Datagrams from instances"),
   bytesFromClients: counter("tideway_stream_client_bytes_total", "Bytes from clients", "bytes"),
@@ -126,7 +130,9 @@ function collectStream(report: StreamReport, samples: Samples): void {
 }
 
 function collectService(report: ServiceReport, samples: Samples): void {
-  const labels = { tideway_service: report.name };
+  // A TCP or UDP service may have the name of an HTTP one.
+  const isStream = report.kind === "tcp" || report.kind === "udp";
+  const labels = { tideway_service: report.name, network_transport: isStream ? report.kind : "" };
   if (report.instances.length === 0 && report.counters === undefined) return;
   samples.add(service.waiting, report.waiting, labels);
   if (report.breaker !== undefined) samples.add(service.breaker, report.breaker === "open" ? 1 : 0, labels);
@@ -134,7 +140,7 @@ function collectService(report: ServiceReport, samples: Samples): void {
   for (const { name, fault } of report.names ?? [])
     samples.add(service.resolved, fault === "" ? 1 : 0, { ...labels, name });
   for (const each of report.instances) {
-    collectInstance(each, samples, { tideway_service: report.name, tideway_instance: each.id });
+    collectInstance(each, samples, { ...labels, tideway_instance: each.id });
   }
 }
 
