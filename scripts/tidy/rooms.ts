@@ -20,6 +20,7 @@ export const siblings: Readonly<Record<string, readonly string[]>> = {
   // A request goes to a service, and an upgraded connection becomes a tunnel.
   "edge/proxy": ["edge/upstream", "edge/tunnel"],
   // How a socket is read is the same towards clients and upstreams.
+  "edge/tunnel": ["edge/sockets"],
   "edge/listener": ["edge/sockets"],
   "edge/upstream": ["edge/sockets"],
   // A connection or session goes to an instance of a pool as a request does; a TCP connection is a tunnel from then on.

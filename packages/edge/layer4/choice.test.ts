@@ -166,7 +166,7 @@ describe("the choice of an instance", () => {
       drained = true;
     });
     assert.deepEqual(await count(connect, 3), { a: 0, b: 3, c: 0 });
-    clock.advance(24 * 60 * 60 * 1000);
+    clock.advance(120_000);
     assert.deepEqual([drained, kept[at]!.ended, kept[at]!.error], [false, false, ""]);
     clients[at]!.destroy();
     for (const socket of a.sockets) socket.end();

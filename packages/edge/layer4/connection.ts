@@ -39,6 +39,7 @@ const nothing = Buffer.alloc(0);
 
 export class TcpConnection implements Line {
   readonly #socket: Socket;
+  readonly #memory: OpenedStream["memory"];
   readonly #front: Front;
   /** As they were when it was accepted. */
   readonly #settings: TcpSettings;
@@ -58,8 +59,10 @@ export class TcpConnection implements Line {
   #tunnel: Tunnel | null = null;
   #over = false;
 
-  constructor(socket: Socket, front: Front) {
+  constructor(accepted: OpenedStream, front: Front) {
+    const { socket, memory } = accepted;
     this.#socket = socket;
+    this.#memory = memory;
     this.#front = front;
     this.#settings = front.settings;
     this.#openedAt = front.clock.now();
@@ -207,6 +210,7 @@ export class TcpConnection implements Line {
     if (proxyProtocol !== undefined) upstream.write(proxyHeader(proxyProtocol, this.#client));
     this.#tunnel = this.#front.tunnels.open(client, upstream, {
       lateFromClient: late,
+      clientMemory: this.#memory,
       upstreamMemory: memory,
       onClosed: (end) => this.#ended(end, ""),
     });

@@ -40,7 +40,7 @@ export class HeaderReader {
   readonly #read = (chunk: Buffer): void => {
     this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
     const step = decode(this.#bytes);
-    if (step.state === "whole") this.#finish(step.value, this.#bytes.subarray(step.next), "");
+    if (step.state === "whole") this.#finish(step.value, Buffer.from(this.#bytes.subarray(step.next)), "");
     else if (step.state === "fault") this.#finish(null, nothing, step.fault.code);
   };
 

@@ -4,7 +4,7 @@
  */
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type Clock, type Logger, listenFault } from "@tideway/base";
-import { keepAliveMs, resetStream, Tunnels } from "../tunnel/index.ts";
+import { acceptStream, keepAliveMs, resetStream, Tunnels } from "../tunnel/index.ts";
 import { type Front, TcpConnection } from "./connection.ts";
 import {
   defaultTcpLimits,
@@ -104,7 +104,7 @@ class TcpFront implements TcpListener, Front {
       this.#turnAway(socket);
       return;
     }
-    const connection = new TcpConnection(socket, this);
+    const connection = new TcpConnection(acceptStream(socket), this);
     this.#connections.add(connection);
     connection.open();
   }

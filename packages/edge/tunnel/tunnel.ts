@@ -37,7 +37,8 @@ export interface TunnelOptions {
   /** Bytes that had arrived before, behind each head: they go first. */
   readonly lateFromClient?: Uint8Array;
   readonly lateFromUpstream?: Uint8Array;
-  /** Of an upstream that was opened with `connectStream`. */
+  /** Of sides that were opened with `acceptStream` and `connectStream`. */
+  readonly clientMemory?: ChunkMemory;
   readonly upstreamMemory?: ChunkMemory;
   /** Called once, when both sides have closed. */
   readonly onClosed?: (end: TunnelEnd) => void;
@@ -80,7 +81,7 @@ export class Tunnel {
   seenAt = 0;
 
   constructor(client: ByteStream, upstream: ByteStream, owner: TunnelOwner, options: TunnelOptions) {
-    this.#client = new Side(client, memoryOf(client), TunnelEnd.clientBroke);
+    this.#client = new Side(client, options.clientMemory ?? memoryOf(client), TunnelEnd.clientBroke);
     this.#upstream = new Side(upstream, options.upstreamMemory ?? memoryOf(upstream), TunnelEnd.upstreamBroke);
     this.#owner = owner;
     this.#options = options;
@@ -150,7 +151,11 @@ export class Tunnel {
 
   #pass(from: Side, to: Side, chunk: Uint8Array): void {
     from.received += chunk.length;
-    if (to.stream.destroyed) return;
+    if (to.stream.destroyed) {
+      // Until it has closed, the system may still be sending what came before.
+      if (to.closed) from.memory.taken(chunk);
+      return;
+    }
     const more = to.stream.write(chunk);
     if (to.stream.writableLength === 0) from.memory.taken(chunk);
     else {
