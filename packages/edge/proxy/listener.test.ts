@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { Agent, createServer, type IncomingMessage, request } from "node:http";
 import { createConnection, type Socket } from "node:net";
 import { describe, it } from "node:test";
+import type { RequestRecord } from "@tideway/edge/listener";
 import { gateway } from "./gateway.testing.ts";
 import { open, raw } from "./rig.testing.ts";
 
@@ -61,6 +62,29 @@ it("an answer that breaks off is never a complete one for the client: with a len
   old.write("GET /chunks HTTP/1.0\r\nhost: a\r\n\r\n");
   const [error] = (await once(old, "error")) as [NodeJS.ErrnoException];
   assert.equal(error.code, "ECONNRESET");
+});
+
+it("why the gateway answers for a service stands in the record of the request: 502, 503 and an answer that broke off", async () => {
+  const records: RequestRecord[] = [];
+  const listener = { onRecord: (record: RequestRecord) => void records.push(record) };
+  const server = await raw((socket, head) => {
+    if (head.startsWith("GET /cut")) socket.end("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc");
+    else socket.write("SSH-2.0-OpenSSH_9.2\r\n\r\n");
+  });
+  const { port } = await gateway([server.port], { listener });
+  const { port: empty } = await gateway([], { listener });
+  const last = "HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+  await said(port, `POST / ${last}`);
+  await said(port, `GET /cut ${last}`);
+  await said(empty, `GET / ${last}`);
+  assert.deepEqual(
+    records.map(({ status, reason, fault }) => [status, reason, fault]),
+    [
+      [502, "malformed", ""],
+      [200, "broken", ""],
+      [503, "unavailable", ""],
+    ],
+  );
 });
 
 it("Expect: 100-continue, trailers and a chunked echo work with a stock client and a stock server", async () => {
