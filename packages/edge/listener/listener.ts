@@ -15,6 +15,8 @@ import { Door } from "./door.ts";
 import { Shared } from "./shared.ts";
 
 const KEEP_ALIVE_PROBE_MS = 60_000;
+/** Connections that wait to be accepted: over it a client hears nothing, and tries again after 1, 3, 7 s. The system has a bound of its own. */
+const BACKLOG = 4_096;
 
 export function createListener(options: ListenerOptions): Listener {
   return new HttpListener(options);
@@ -55,7 +57,7 @@ class HttpListener implements Listener {
     return new Promise((resolve, reject) => {
       const refuse = (error: Error): void => reject(listenFault(error, this.#options));
       server.once("error", refuse);
-      server.listen({ host, port, backlog: 1024 }, () => {
+      server.listen({ host, port, backlog: BACKLOG }, () => {
         server.off("error", refuse);
         server.on("error", (error) => this.#door.acceptingFailed(error));
         this.#shared.census.join(this.#shared);
