@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { connect } from "node:net";
@@ -108,6 +109,25 @@ test("a reload finds a file that was moved away", async (t) => {
   await access.close();
   assert.equal(read("access.log.1"), "");
   assert.match(read("access.log"), /a-1/);
+});
+
+test("a process that ends at once leaves the lines of its last moment in the file", async (t) => {
+  const { root, read } = logFor(t);
+  const script = `
+    import { AccessLog } from ${JSON.stringify(new URL("./access-log.ts", import.meta.url).href)};
+    import { systemClock } from "@tideway/edge/clock";
+    const access = new AccessLog({ line: null }, systemClock);
+    access.prepare({ file: "access.log" }, ${JSON.stringify(root)}).commit();
+    access.record(${JSON.stringify(record)});
+    process.exit(3);
+  `;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    cwd: new URL(".", import.meta.url),
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const [code] = (await once(child, "exit")) as [number];
+  assert.equal(code, 3);
+  assert.match(read("access.log"), /"id":"a-1"/);
 });
 
 async function logged(t: TestContext, option: "json" | "combined", bytes: string): Promise<string[]> {

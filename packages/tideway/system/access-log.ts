@@ -40,7 +40,11 @@ export class AccessLog {
   constructor(log: Log, clock: Clock) {
     this.#log = log;
     this.#clock = clock;
+    process.on("exit", this.#lastWords);
   }
+
+  /** However the process ends, short of being killed: the lines of its last moment say why. */
+  readonly #lastWords = (): void => this.#running.file?.writer.flushSync();
 
   /** Called with every request. */
   readonly record = (record: AccessRecord): void => {
@@ -76,6 +80,7 @@ export class AccessLog {
   async close(): Promise<void> {
     const { file } = this.#running;
     this.#running = { write: null, file: null };
+    process.off("exit", this.#lastWords);
     await file?.writer.close();
   }
 
