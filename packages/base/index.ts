@@ -7,3 +7,4 @@ export * from "./exchange.ts";
 export * from "./limits.ts";
 export * from "./listening.ts";
 export * from "./logger.ts";
+export * from "./repeats.ts";

@@ -3,7 +3,7 @@
  * connection, and stopping. What happens to one connection is in `connection.ts`.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { type Clock, type Logger, listenFault } from "@tideway/base";
+import { type Clock, type Logger, listenFault, Repeats } from "@tideway/base";
 import { acceptStream, keepAliveMs, resetStream, Tunnels } from "../tunnel/index.ts";
 import { type Front, TcpConnection } from "./connection.ts";
 import {
@@ -37,6 +37,8 @@ class TcpFront implements TcpListener, Front {
   readonly #options: TcpListenerOptions;
   readonly #server: Server;
   readonly #crowd: Crowd;
+  /** What a flood of clients would write again and again. */
+  readonly #repeats: Repeats;
   readonly #connections = new Set<TcpConnection>();
   #onEmpty: (() => void) | null = null;
 
@@ -49,6 +51,7 @@ class TcpFront implements TcpListener, Front {
     this.tunnels = new Tunnels(options.clock, this.limits.idleMs);
     this.#crowd = new Crowd(this.limits.connectionsMax, this.limits.connectionsPerAddressMax);
     this.seats = options.census ?? this.#crowd;
+    this.#repeats = new Repeats(options.clock);
     this.#server = createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, pauseOnConnect: true },
       (socket) => this.#accept(socket),
@@ -69,7 +72,9 @@ class TcpFront implements TcpListener, Front {
       server.listen({ host, port, backlog }, () => {
         server.off("error", refuse);
         // Accepting can fail later (no descriptors left): the listener goes on when there are some again.
-        server.on("error", (error) => this.logger.error({ err: error }, "accepting failed"));
+        server.on("error", (error) => {
+          this.#repeats.note(error.message, (times) => this.logger.error({ err: error, times }, "accepting failed"));
+        });
         const bound = server.address() as AddressInfo;
         resolve({ host: bound.address, port: bound.port });
       });
@@ -111,15 +116,16 @@ class TcpFront implements TcpListener, Front {
 
   #turnAway(socket: Socket): void {
     this.counts.refused++;
-    this.logger.warn({ service: this.settings.service.name, address: socket.remoteAddress }, "connection turned away");
+    const fields = { service: this.settings.service.name, address: socket.remoteAddress };
+    this.#repeats.note("", (times) => this.logger.warn({ ...fields, times }, "connection turned away"));
     resetStream(socket);
   }
 
   forget(connection: TcpConnection, record: TcpRecord): void {
     this.#connections.delete(connection);
     const message = `connection ended: ${record.end}`;
-    if (troubling.has(record.end)) this.logger.warn(record, message);
-    else this.logger.info(record, message);
+    if (!troubling.has(record.end)) this.logger.info(record, message);
+    else this.#repeats.note(record.end, (times) => this.logger.warn({ ...record, times }, message));
     try {
       this.#options.onRecord?.(record);
     } catch (error) {

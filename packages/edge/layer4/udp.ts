@@ -5,7 +5,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
-import { type Clock, canonicalAddress, type Logger, listenFault, type Timer } from "@tideway/base";
+import { type Clock, canonicalAddress, type Logger, listenFault, Repeats, type Timer } from "@tideway/base";
 import {
   defaultUdpLimits,
   type UdpCounters,
@@ -25,8 +25,6 @@ const quietMs = 1_000;
 const sweepMaxMs = 1_000;
 /** Datagrams that wait to be read; the system may give less. */
 const receiveBytes = 1 << 20;
-/** Between two lines of the log that say the same. */
-const complainMs = 10_000;
 
 export function createUdpListener(options: UdpListenerOptions): UdpListener {
   return new UdpFront(options);
@@ -44,7 +42,7 @@ class UdpFront implements UdpListener, SessionOwner {
   #sweeper: Timer | null = null;
   #onEmpty: (() => void) | null = null;
   #stopping = false;
-  #complainedAt = Number.NEGATIVE_INFINITY;
+  readonly #repeats: Repeats;
   readonly counts = {
     opened: 0,
     displaced: 0,
@@ -63,6 +61,7 @@ class UdpFront implements UdpListener, SessionOwner {
     this.#logger = options.logger;
     this.#settings = options;
     this.#limits = { ...defaultUdpLimits, ...options.limits };
+    this.#repeats = new Repeats(options.clock);
   }
 
   get counters(): UdpCounters {
@@ -158,7 +157,10 @@ class UdpFront implements UdpListener, SessionOwner {
     const member = this.#settings.service.take(session, canonicalAddress(address));
     if (member === null) {
       this.counts.unserved++;
-      this.#complain(now);
+      const fields = { service: this.#settings.service.name, address };
+      this.#repeats.note("", (times) => {
+        this.#logger.warn({ ...fields, times }, "datagram dropped: no instance");
+      });
       return null;
     }
     this.counts.opened++;
@@ -182,13 +184,6 @@ class UdpFront implements UdpListener, SessionOwner {
     session.listedAt = now;
     this.#sessions.delete(session.key);
     this.#sessions.set(session.key, session);
-  }
-
-  #complain(now: number): void {
-    if (now - this.#complainedAt < complainMs) return;
-    this.#complainedAt = now;
-    const { unserved } = this.counts;
-    this.#logger.warn({ service: this.#settings.service.name, unserved }, "datagrams are dropped: no instance");
   }
 
   /* ---------------------------------------------------------------- to clients */

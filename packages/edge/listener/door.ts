@@ -3,14 +3,13 @@
  * away with an answer. Owns those that wait for their header and those that are turned away; the census counts.
  */
 import type { Socket } from "node:net";
-import type { ClientInfo } from "@tideway/base";
+import { type ClientInfo, Repeats } from "@tideway/base";
 import type { Census } from "./census.ts";
 import { clientOf, Peer } from "./client.ts";
 import { Connection } from "./connection.ts";
 import { LINGER_STOPPING_MS } from "./contract.ts";
 import { Preamble } from "./preamble.ts";
 import { refusal } from "./refusal.ts";
-import { Repeats } from "./repeats.ts";
 import type { Shared } from "./shared.ts";
 import { Incoming } from "./stream.ts";
 

@@ -2,7 +2,7 @@
  * Log lines that a flood would repeat without end: the first of a kind is written at once, then one every ten seconds at
  * most, with how many it stands for. Kinds are few and ours, never a peer's.
  */
-import type { Clock } from "@tideway/base";
+import type { Clock } from "./clock.ts";
 
 export const REPEATS_MS = 10_000;
 
