@@ -128,12 +128,19 @@ function unknownKey(path: readonly PropertyKey[], value: unknown, key: string, n
   };
 }
 
+/** What the schema expects, for whom a record is a thing to play music from. */
+const kindNames: Readonly<Record<string, string>> = {
+  int: "a whole number",
+  record: "an object",
+  object: "an object",
+  array: "a list",
+  boolean: "true or false",
+};
+
 function allowedOf(issue: RawIssue): string {
   switch (issue.code) {
     case "invalid_type":
-      return issue.expected === "int"
-        ? "a whole number"
-        : `${/^[aeiou]/.test(issue.expected) ? "an" : "a"} ${issue.expected}`;
+      return kindNames[issue.expected] ?? `a ${issue.expected}`;
     case "invalid_value":
       return issue.values.map((value) => JSON.stringify(value)).join(" | ");
     case "too_big":

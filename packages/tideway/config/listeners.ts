@@ -18,6 +18,8 @@ interface ListenerPlace {
 
 export interface HttpListenerPlan extends ListenerPlace {
   readonly sites: SitesConfig;
+  /** False when it shares them with every listener that has none of its own. */
+  readonly hasOwnSites: boolean;
   readonly routes: RouteTable<Route>;
   readonly parts: PartsByRoute;
   readonly proxyProtocol: HttpListen["proxyProtocol"];
@@ -41,8 +43,10 @@ export function planListeners(config: EffectiveConfig, services: ReadonlySet<str
   const http: HttpListenerPlan[] = [];
   const streams: StreamListenerPlan[] = [];
   const isShared = (entry: EffectiveConfig["listen"][number]) => isHttp(entry) && entry.sites === undefined;
-  const sharedPorts = new Set(config.listen.filter(isShared).map((entry) => entry.port));
-  const shared = compile(config.sites, ["sites"], services, sharedPorts, issues);
+  const sharing = config.listen.filter(isShared);
+  checkShared(config, sharing.length, issues);
+  const sites = config.sites ?? {};
+  const shared = compile(sites, ["sites"], services, new Set(sharing.map(({ port }) => port)), issues);
   for (const [index, entry] of config.listen.entries()) {
     const { host, port } = entry;
     const place = { index, host, port };
@@ -52,10 +56,14 @@ export function planListeners(config: EffectiveConfig, services: ReadonlySet<str
     } else if ("udp" in entry) {
       streams.push({ ...place, name: entry.udp.name ?? `udp:${port}`, transport: "udp", options: entry.udp });
     } else if (entry.sites === undefined) {
-      if (shared !== null) http.push({ ...place, sites: config.sites, ...shared, proxyProtocol: entry.proxyProtocol });
+      if (shared !== null)
+        http.push({ ...place, sites, hasOwnSites: false, ...shared, proxyProtocol: entry.proxyProtocol });
     } else {
       const own = compile(entry.sites, ["listen", index, "sites"], services, new Set([port]), issues);
-      if (own !== null) http.push({ ...place, sites: entry.sites, ...own, proxyProtocol: entry.proxyProtocol });
+      if (own !== null) {
+        const { sites: ownSites, proxyProtocol } = entry;
+        http.push({ ...place, sites: ownSites, hasOwnSites: true, ...own, proxyProtocol });
+      }
     }
   }
   checkNames(streams, issues);
@@ -64,6 +72,25 @@ export function planListeners(config: EffectiveConfig, services: ReadonlySet<str
 
 function isHttp(entry: EffectiveConfig["listen"][number]): entry is HttpListen {
   return !("tcp" in entry) && !("udp" in entry);
+}
+
+/** Nothing to serve where something must be, and sites that nobody would ever see. */
+function checkShared({ sites }: EffectiveConfig, sharing: number, issues: Issue[]): void {
+  if (sites === undefined && sharing > 0) {
+    issues.push({
+      path: "sites",
+      seen: "nothing",
+      allowed: "an object: host → path → service or route",
+      hint: 'For example: sites: { "*": { "/": "web" } }. A listener may have `sites` of its own instead.',
+    });
+  } else if (sites !== undefined && sharing === 0) {
+    issues.push({
+      path: "sites",
+      seen: "sites that no listener serves: each has its own, or none",
+      allowed: "a listener for HTTP without `sites`",
+      hint: "Add such a listener, or remove these sites.",
+    });
+  }
 }
 
 function checkNames(listeners: readonly { index: number; name: string }[], issues: Issue[]): void {

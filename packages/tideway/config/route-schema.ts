@@ -80,7 +80,9 @@ export const route = z.strictObject({
   to: z.string().optional().describe("The service that answers"),
   redirect: fieldValue
     .optional()
-    .describe("In place of a service: where to. {path} and {query} stand for the request's"),
+    .describe(
+      "In place of a service: where to. {path} stands for path and query, or for the path where {query} (with its ?) is written too",
+    ),
   status: redirectStatus.optional().describe("Of the redirect"),
   respond: fixedAnswer.optional().describe("In place of a service: a fixed answer"),
   when: when.optional(),

@@ -53,8 +53,8 @@ export const configSchema = z.strictObject({
     .min(1)
     .default([{ host: "127.0.0.1", port: 7777, proxyProtocol: false }]),
   data: z.string().min(1).default("./data").describe("Directory of the embedded store"),
-  services: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/i, "a name of letters, digits and -"), service),
-  sites,
+  services: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/i, "a name of letters, digits and -"), service).default({}),
+  sites: sites.optional().describe("Of every listener that has none of its own: host → path → service or route"),
   trust: addressRanges
     .default([])
     .describe("Proxies in front, whose word about their clients (Forwarded, X-Forwarded-*, X-Request-Id) is taken"),

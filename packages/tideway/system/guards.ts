@@ -40,16 +40,24 @@ export class RouteStates {
   }
 }
 
+/** What the routes of one table have in common. */
+export interface Surroundings {
+  readonly plan: Plan;
+  readonly states: RouteStates;
+  /** The listener whose own sites they are; empty for the sites of all. Two listeners with the same path do not share its bounds. */
+  readonly listener: string;
+  readonly compression: Compression;
+}
+
 export function guarded(
   match: RouteMatch<Route>,
   parts: RouteParts,
   target: Target,
-  plan: Plan,
-  states: RouteStates,
-  compression: Compression,
+  surroundings: Surroundings,
 ): RouteTarget {
+  const { compression } = surroundings;
   const label = labelOf(match);
-  const guards = guardsOf(match, parts, plan, states);
+  const guards = guardsOf(match, parts, surroundings);
   const compress = match.options?.compress === true;
   if (guards.length === 0 && !compress) {
     return {
@@ -73,10 +81,10 @@ export function labelOf({ site, path }: RouteMatch<Route>): string {
   return site + path;
 }
 
-function guardsOf(match: RouteMatch<Route>, parts: RouteParts, plan: Plan, states: RouteStates): Guard[] {
+function guardsOf(match: RouteMatch<Route>, parts: RouteParts, { plan, states, listener }: Surroundings): Guard[] {
   const { maintenance, limits } = match.options ?? {};
   const guards: Guard[] = [];
-  const key = JSON.stringify([match.site, match.path, match.alternative, match.place[0], limits]);
+  const key = JSON.stringify([match.site, match.path, match.alternative, listener, limits]);
   if (maintenance !== undefined && maintenance !== false) guards.push(maintenanceGuard(maintenance, parts));
   if (limits?.rate !== undefined) {
     const { rate } = limits;

@@ -165,6 +165,6 @@ function nameOf({ host, port }: OpenListener): string {
 }
 
 /** Two entries with one key are one open listener. Of those that take any free port, each has its place in the list. */
-function keyOf({ host, port, index }: HttpListenerPlan): string {
+export function keyOf({ host, port, index }: HttpListenerPlan): string {
   return port === 0 ? `${host}:0 at ${index}` : `${host}:${port}`;
 }

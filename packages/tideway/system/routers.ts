@@ -9,7 +9,7 @@ import type { HttpListenerPlan, Plan, Route } from "../config/index.ts";
 import type { Change, StatusReport } from "../console/index.ts";
 import { answerMiss } from "./answers.ts";
 import { guarded, labelOf, RouteStates, type RouteTarget } from "./guards.ts";
-import type { Dispatcher, Dispatchers } from "./listeners.ts";
+import { type Dispatcher, type Dispatchers, keyOf } from "./listeners.ts";
 import { RouteTargets, type TargetSources } from "./targets.ts";
 
 export class Routers {
@@ -30,11 +30,13 @@ export class Routers {
     for (const entry of plan.http) {
       let router = byTable.get(entry.routes);
       if (router === undefined) {
+        const listener = entry.hasOwnSites ? keyOf(entry) : "";
+        const surroundings = { plan, states: this.#states, listener, compression: this.#sources.compression };
         const handlers = new Map<RouteMatch<Route>, RouteTarget>();
         for (const match of entry.routes.matches()) {
           const parts = entry.parts.get(match)!;
           const target = targets.target(match, parts);
-          handlers.set(match, guarded(match, parts, target, plan, this.#states, this.#sources.compression));
+          handlers.set(match, guarded(match, parts, target, surroundings));
         }
         router = new Router(entry.routes, handlers);
         byTable.set(entry.routes, router);

@@ -2,7 +2,7 @@
  * Secrets that Tideway makes for itself and keeps with the data: made at the first use, readable by their owner only.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "@tideway/base";
 
@@ -12,8 +12,11 @@ const secretBytes = 32;
 export function secretOf(dataDirectory: string, name: string): string {
   const file = join(dataDirectory, name);
   try {
-    if (!existsSync(file))
+    if (!existsSync(file)) {
+      // A first start asks for secrets before it has taken the folder.
+      mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
       writeFileSync(file, randomBytes(secretBytes).toString("base64url"), { mode: 0o600, flag: "wx" });
+    }
     const secret = readFileSync(file, "utf8").trim();
     if (secret.length >= secretBytes) return secret;
     throw new Error(`it holds ${secret.length} characters`);
