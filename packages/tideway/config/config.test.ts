@@ -88,7 +88,7 @@ test("wrong types, ranges and URLs say what was seen and what is allowed", () =>
     ],
     [{ services, sites: { "*": { "/": 5 } } }, 'sites["*"]["/"]', "5", /string, or an object/],
     [{ services: { web: { command: "x", instances: 0 } }, sites }, "services.web.instances", "0", /at least 1/],
-    [{ services }, "sites", "nothing", /record/],
+    [{ services }, "sites", "nothing", /an object/],
   ];
   for (const [input, path, seen, allowed] of rows) {
     const issue = issueOf(input);
@@ -104,7 +104,7 @@ test("a service that says nothing is told what a service may be, and a value of 
   const empty = issueOf({ services: { web: {} }, sites });
   assert.equal(empty.path, "services.web");
   assert.match(empty.allowed, /a key "command", or a key "upstreams", or a key "files"/);
-  assert.equal(issueOf({ services, sites, console: true }).allowed, "false, or an object");
+  assert.equal(issueOf({ services, sites, console: true }).allowed, "false, or an object { host, port, metrics }");
 });
 
 test("an unknown service in a site is refused with the services that there are", () => {

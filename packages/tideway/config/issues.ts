@@ -2,7 +2,19 @@
  * From the schema's findings to sentences for the person who wrote the file: where (file and key path), what was seen,
  * what is allowed, how to mend it. Owns wording; knows nothing of what the values mean.
  */
-import type { z } from "zod";
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
+import {
+  type AnySchema,
+  branchesAt,
+  intendedBranch,
+  keysAllowed,
+  missingKey,
+  namedBranch,
+  type RawIssue,
+  rivals,
+  valueAt,
+} from "./schema-walk.ts";
 
 export interface Issue {
   /** Key path as it is written in the file: `services.web.instances`, `listen[0].port`. */
@@ -12,9 +24,8 @@ export interface Issue {
   readonly hint: string;
 }
 
-type Key = string | number;
-type RawIssue = z.core.$ZodIssue;
-type AnySchema = z.core.$ZodType;
+/** Keys of an object that are listed where one is expected. */
+const keysShownMax = 6;
 
 export function formatPath(path: readonly PropertyKey[]): string {
   let out = "";
@@ -72,49 +83,76 @@ function editDistance(a: string, b: string): number {
 
 /** All findings about `input`, in the file's words. Findings inside a union are those of the branch that was meant. */
 export function explainIssues(schema: AnySchema, input: unknown, issues: readonly RawIssue[]): Issue[] {
-  return issues.flatMap((issue) => explain(schema, input, issue, []));
+  const all = issues.flatMap((issue) => explain(schema, input, issue, []));
+  return all.filter((issue, at) => all.findIndex((other) => isDeepStrictEqual(other, issue)) === at);
 }
 
+/** `schema` and `input` are what stands at `base`. */
 function explain(schema: AnySchema, input: unknown, issue: RawIssue, base: readonly PropertyKey[]): Issue[] {
+  const value = valueAt(input, issue.path);
   const path = [...base, ...issue.path];
-  const value = at(input, path);
   const where = formatPath(path);
-  if (issue.code === "unrecognized_keys") {
-    const names = keysAllowed(schema, input, path);
-    return issue.keys.map((key) => unknownKey([...path, key], at(input, [...path, key]), key, names));
+  if (issue.code === "unrecognized_keys" || issue.code === "invalid_union") {
+    const several = rivals(schema, issue.path, value);
+    if (several !== null) return [rivalry(where, several)];
   }
-  if (issue.code === "invalid_union") {
-    const branch = intendedBranch(issue.errors);
-    if (branch !== null) return branch.flatMap((inner) => explain(schema, input, inner, path));
-    const allowed = [
-      ...new Set(
-        issue.errors.flatMap((errors) =>
-          errors.flatMap((e) => (e.path.length === 0 ? allowedOf(e) : (missingKey(e) ?? []))),
-        ),
-      ),
-    ];
-    return [
-      {
-        path: where,
-        seen: show(value),
-        allowed: allowed.join(", or ") || "another shape",
-        hint: "Write one of these.",
-      },
-    ];
-  }
+  if (issue.code === "unrecognized_keys") return explainUnknown(schema, value, issue, path);
+  if (issue.code === "invalid_union") return explainUnion(schema, value, issue, path);
   if (issue.code === "invalid_key") {
     const allowed = issue.issues.map((inner) => inner.message).join("; ");
     return [{ path: where, seen: show(path.at(-1)), allowed: allowed || "another name", hint: "Rename this key." }];
   }
-  const missing = value === undefined;
+  const allowed = allowedOf(issue, keysAllowed(schema, issue.path, {}));
+  return [{ path: where, seen: show(value), allowed, hint: hintFor(value, issue) }];
+}
+
+function explainUnion(
+  schema: AnySchema,
+  value: unknown,
+  issue: RawIssue & { code: "invalid_union" },
+  path: readonly PropertyKey[],
+): Issue[] {
+  const where = formatPath(path);
+  const branches = branchesAt(schema, issue.path, issue.errors);
+  const branch = intendedBranch(branches);
+  if (branch !== null) return branch.issues.flatMap((inner) => explain(branch.schema ?? schema, value, inner, path));
+  const allowed = branches.flatMap(({ schema: own, issues }) =>
+    issues.flatMap((inner) => {
+      if (inner.path.length === 0) return allowedOf(inner, own === null ? [] : keysAllowed(own, [], {}));
+      const key = missingKey(inner);
+      return key === null ? [] : `a key ${JSON.stringify(key)}`;
+    }),
+  );
   return [
     {
       path: where,
       seen: show(value),
-      allowed: allowedOf(issue),
-      hint: missing ? "Add this key." : "Change the value, or leave the key out if it has a default.",
+      allowed: [...new Set(allowed)].join(", or ") || "another shape",
+      hint: nearest(value, issue.errors.flat()) ?? "Write one of these.",
     },
   ];
+}
+
+function rivalry(path: string, { seen, all }: { seen: readonly string[]; all: readonly string[] }): Issue {
+  const quoted = (keys: readonly string[], by: string) => keys.map((key) => `\`${key}\``).join(by);
+  const hint = "Keep the one that is meant.";
+  return { path, seen: quoted(seen, " and "), allowed: `one of ${quoted(all, " | ")}`, hint };
+}
+
+/** To zod, a branch that does not know a key is nearer than one with a fault inside: the key says which one was meant. */
+function explainUnknown(
+  schema: AnySchema,
+  value: unknown,
+  issue: RawIssue & { code: "unrecognized_keys" },
+  path: readonly PropertyKey[],
+): Issue[] {
+  const named = namedBranch(schema, issue.path, value);
+  if (named !== null) {
+    const again = z.safeParse(named, value);
+    if (!again.success) return again.error.issues.flatMap((inner) => explain(named, value, inner, path));
+  }
+  const names = keysAllowed(schema, issue.path, value);
+  return issue.keys.map((key) => unknownKey([...path, key], valueAt(value, [key]), key, names));
 }
 
 function unknownKey(path: readonly PropertyKey[], value: unknown, key: string, names: readonly string[]): Issue {
@@ -128,6 +166,24 @@ function unknownKey(path: readonly PropertyKey[], value: unknown, key: string, n
   };
 }
 
+function hintFor(value: unknown, issue: RawIssue): string {
+  if (value === undefined) return "Add this key.";
+  if (issue.code === "invalid_type" && issue.expected === "array" && typeof value === "string")
+    return `Write [${JSON.stringify(value)}].`;
+  return nearest(value, [issue]) ?? "Change the value, or leave the key out if it has a default.";
+}
+
+/** Of the words that could stand there, the one that was meant. */
+function nearest(value: unknown, issues: readonly RawIssue[]): string | null {
+  if (typeof value !== "string") return null;
+  const words = issues.flatMap((issue) => (issue.code === "invalid_value" ? issue.values : []));
+  const near = closest(
+    value,
+    words.filter((word) => typeof word === "string"),
+  );
+  return near === null ? null : `Did you mean ${JSON.stringify(near)}?`;
+}
+
 /** What the schema expects, for whom a record is a thing to play music from. */
 const kindNames: Readonly<Record<string, string>> = {
   int: "a whole number",
@@ -137,95 +193,26 @@ const kindNames: Readonly<Record<string, string>> = {
   boolean: "true or false",
 };
 
-function allowedOf(issue: RawIssue): string {
+/** `keys` are those of the object that is expected, when one is. */
+function allowedOf(issue: RawIssue, keys: readonly string[]): string {
   switch (issue.code) {
-    case "invalid_type":
-      return kindNames[issue.expected] ?? `a ${issue.expected}`;
+    case "invalid_type": {
+      const kind = kindNames[issue.expected] ?? `a ${issue.expected}`;
+      if (kind !== "an object" || keys.length === 0) return kind;
+      const more = keys.length > keysShownMax ? ", …" : "";
+      return `${kind} { ${keys.slice(0, keysShownMax).join(", ")}${more} }`;
+    }
     case "invalid_value":
       return issue.values.map((value) => JSON.stringify(value)).join(" | ");
     case "too_big":
-      return `at most ${issue.maximum}`;
+      return issue.inclusive === false ? `less than ${issue.maximum}` : `at most ${issue.maximum}`;
     case "too_small":
-      return issue.origin === "string" || issue.origin === "array" ? "not empty" : `at least ${issue.minimum}`;
+      if (issue.origin === "string" || issue.origin === "array") return "not empty";
+      return issue.inclusive === false ? `more than ${issue.minimum}` : `at least ${issue.minimum}`;
     case "invalid_format":
-      return issue.format === "url"
-        ? "an http:// URL"
-        : issue.format === "starts_with"
-          ? "a path that begins with /"
-          : issue.message;
+      if (issue.format === "url") return "an http:// URL, such as http://127.0.0.1:3001";
+      return issue.format === "starts_with" ? "a path that begins with /" : issue.message;
     default:
       return issue.message;
   }
-}
-
-/**
- * The branch of a union that the writer meant: of those that fit the value's kind, the one with the fewest faults. None
- * when the value's very kind is wrong, or when it has nothing that tells the branches apart.
- */
-function intendedBranch(branches: readonly (readonly RawIssue[])[]): readonly RawIssue[] | null {
-  const isWhole = ({ code, path }: RawIssue) =>
-    path.length === 0 && (code === "invalid_type" || code === "invalid_value");
-  const fitting = branches.filter((issues) => !issues.some(isWhole)).toSorted((a, b) => a.length - b.length);
-  const [best, next] = fitting;
-  if (best === undefined) return null;
-  const isUndecided = next?.length === best.length && best.every((issue) => missingKey(issue) !== null);
-  return isUndecided ? null : best;
-}
-
-/** The key that the finding misses in the value itself; null for other findings. */
-function missingKey(issue: RawIssue): string | null {
-  const isMissing =
-    issue.code === "invalid_type" && issue.path.length === 1 && issue.message.endsWith("received undefined");
-  return isMissing ? `a key ${JSON.stringify(String(issue.path[0]))}` : null;
-}
-
-/** Keys that the schema knows at `path`; where several branches are possible, those of the branch that the value fits best. */
-function keysAllowed(schema: AnySchema, input: unknown, path: readonly PropertyKey[]): string[] {
-  let candidates = flatten(schema);
-  let value = input;
-  for (const key of path) {
-    candidates = candidates.flatMap((candidate) => flatten(childOf(candidate, key)));
-    value = at(value, [key]);
-  }
-  const shapes = candidates
-    .map((candidate) => Object.keys(shapeOf(candidate) ?? {}))
-    .filter((names) => names.length > 0);
-  const given = typeof value === "object" && value !== null ? Object.keys(value) : [];
-  const fit = (names: string[]) => names.filter((name) => given.includes(name)).length;
-  return shapes.reduce<string[]>((best, next) => (best.length === 0 || fit(next) > fit(best) ? next : best), []);
-}
-
-function at(value: unknown, path: readonly PropertyKey[]): unknown {
-  let current = value;
-  for (const key of path) {
-    if (typeof current !== "object" || current === null) return undefined;
-    current = (current as Record<PropertyKey, unknown>)[key as Key];
-  }
-  return current;
-}
-
-interface Definition {
-  type: string;
-  innerType?: AnySchema;
-  options?: readonly AnySchema[];
-  shape?: Record<string, AnySchema>;
-  element?: AnySchema;
-  valueType?: AnySchema;
-}
-
-const definitionOf = (schema: AnySchema): Definition => schema._zod.def as unknown as Definition;
-const shapeOf = (schema: AnySchema) => definitionOf(schema).shape;
-
-/** Sees through defaults and optionals, and lists the branches of unions. */
-function flatten(schema: AnySchema | undefined): AnySchema[] {
-  if (schema === undefined) return [];
-  const definition = definitionOf(schema);
-  if (definition.innerType !== undefined) return flatten(definition.innerType);
-  if (definition.options !== undefined) return definition.options.flatMap(flatten);
-  return [schema];
-}
-
-function childOf(schema: AnySchema, key: PropertyKey): AnySchema | undefined {
-  const definition = definitionOf(schema);
-  return definition.shape?.[String(key)] ?? definition.element ?? definition.valueType;
 }

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { sites } from "./route-schema.ts";
-import { balance, breaker, eject, health, weight } from "./service-schema.ts";
+import { breaker, eject, streamBalance, streamHealth, weight } from "./service-schema.ts";
 import { addressRanges, count, hostName, milliseconds, port } from "./values.ts";
 
 const place = {
@@ -18,12 +18,19 @@ const proxyProtocol = z
   .describe("Connections begin with a PROXY header: all of them, or those from the given addresses");
 
 /** `host:port`, an IPv6 address in brackets. */
-const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^:[\]/\s]+):\d{1,5}$/, "host:port, such as 127.0.0.1:5432");
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:[\]/\s]+):\d{1,5}$/, { error: "host:port, such as 127.0.0.1:5432", abort: true })
+  .refine((text) => isPort(Number(text.slice(text.lastIndexOf(":") + 1))), "a port from 1 to 65535 behind the colon");
+
+function isPort(number: number): boolean {
+  return number >= 1 && number <= 65_535;
+}
 
 const streamed = {
   name: z.string().min(1).optional().describe("What logs and `tideway status` call it; `tcp:PORT` unless given"),
   upstreams: z.array(z.union([address, z.strictObject({ address, weight })])).min(1),
-  balance,
+  balance: streamBalance,
   eject: eject.default(eject.parse({})),
   breaker: breaker.optional(),
   slowStartMs: milliseconds.optional(),
@@ -39,7 +46,7 @@ const streamed = {
 
 const tcp = z.strictObject({
   ...streamed,
-  health: health.default(health.parse({ kind: "tcp" })),
+  health: streamHealth.default(streamHealth.parse({})),
   connectMs: milliseconds.default(3_000),
   idleMs: milliseconds.optional().describe("A connection without a byte for so long is closed; never unless given"),
   connectionsMax: count.default(4_096),
@@ -49,7 +56,7 @@ const tcp = z.strictObject({
 
 const udp = z.strictObject({
   ...streamed,
-  health: health.optional().describe("Without it, instances count as up until they refuse"),
+  health: streamHealth.optional().describe("Without it, instances count as up until they refuse"),
   idleMs: milliseconds.default(60_000).describe("A client that says nothing for so long is forgotten"),
   sessionsMax: count.default(4_096).describe("Clients at once; beyond it the one that was quiet the longest goes"),
   responses: count

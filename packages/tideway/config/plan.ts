@@ -8,6 +8,7 @@ import { dirname, resolve } from "node:path";
 import { type AddressRanges, parseAddressRanges } from "@tideway/base";
 import { compileLocation } from "@tideway/engine/routing";
 import { createZones, type Zones } from "@tideway/engine/zones";
+import { findDropped } from "./dropped.ts";
 import { closest, explainIssues, formatPath, type Issue, show } from "./issues.ts";
 import { type HttpListenerPlan, type ListenerPlans, planListeners, type StreamListenerPlan } from "./listeners.ts";
 import {
@@ -67,6 +68,7 @@ export function makePlan(
   const moved = movePort(config, environment["PORT"], issues);
   const services = readServices(config, dirname(file), issues);
   checkPorts(config, issues);
+  findDropped(config, input, services, issues);
   const listeners = planListeners(config, new Set(services.keys()), issues);
   const zones = readZones(config, listeners, file, issues);
   const trust = parseAddressRanges(config.trust);

@@ -4,7 +4,7 @@
  */
 import { limits } from "@tideway/base";
 import { z } from "zod";
-import { bytes, count, fieldName, fieldValue, fixedAnswer, redirectStatus } from "./values.ts";
+import { addressRanges, bytes, count, fieldName, fieldValue, fixedAnswer, redirectStatus } from "./values.ts";
 
 const method = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "a method, such as GET");
 const condition = z.union([
@@ -72,7 +72,7 @@ const maintenance = z.union([
     status: z.int().min(400).max(599).default(503),
     retryAfterSeconds: count.optional(),
     /** Those who may pass: the people who test what is being worked on. */
-    except: z.array(z.string()).optional().describe("Addresses or ranges that are served all the same"),
+    except: addressRanges.optional().describe("Addresses or ranges that are served all the same"),
   }),
 ]);
 
@@ -96,7 +96,7 @@ export const route = z.strictObject({
   maintenance: maintenance.optional().describe("Answer 503 in the service's place"),
 });
 
-export const pathTarget = z.union([z.string(), route, z.array(route).min(1)]);
+export const pathTarget = z.union([z.string(), route, z.array(z.union([z.string(), route])).min(1)]);
 export const sites = z.record(z.string(), z.record(z.string(), pathTarget));
 
 export type Route = z.output<typeof route>;

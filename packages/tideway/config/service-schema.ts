@@ -9,7 +9,14 @@ import { count, fieldName, fieldValue, fixedAnswer, milliseconds, redirectStatus
 
 const named = z.enum(["least-busy", "round-robin", "weighted", "power-of-two", "fastest", "hash"]);
 
-export const balance = z
+const load = z
+  .number()
+  .min(1)
+  .default(1.25)
+  .describe("An instance with so many times the average of requests under way passes its keys on");
+const how = "How an instance is chosen; `hash` alone goes by the client's address";
+
+const balance = z
   .union([
     named,
     z.strictObject({
@@ -19,22 +26,29 @@ export const balance = z
         z.strictObject({ cookie: fieldName }),
         z.strictObject({ query: z.string().min(1) }),
       ]),
-      load: z
-        .number()
-        .min(1)
-        .default(1.25)
-        .describe("An instance with so many times the average of requests under way passes its keys on"),
+      load,
     }),
   ])
   .default("least-busy")
-  .describe("How an instance is chosen; `hash` alone goes by the client's address");
+  .describe(how);
+
+/** Of connections and datagrams nothing else is known. */
+export const streamBalance = z
+  .union([named, z.strictObject({ hash: z.literal("address"), load })])
+  .default("least-busy")
+  .describe(how);
 
 const status = z.int().min(100).max(599);
-const statusRange = z.string().regex(/^[1-5]\d\d-[1-5]\d\d$/, 'a range of statuses, such as "200-399"');
+const statusRange = z
+  .string()
+  .regex(/^[1-5]\d\d-[1-5]\d\d$/, { error: 'a range of statuses, such as "200-399"', abort: true })
+  .refine((text) => text.slice(0, 3) <= text.slice(4), 'a range whose first status is its lowest, such as "200-399"');
 const statuses = z.union([status, statusRange, z.array(z.union([status, statusRange])).min(1)]);
 
-export const health = z.strictObject({
-  kind: z.enum(["http", "tcp"]).default("http").describe("tcp: it is enough that the port takes a connection"),
+const probeKind = z.enum(["http", "tcp"]).describe("tcp: it is enough that the port takes a connection");
+
+const health = z.strictObject({
+  kind: probeKind.default("http"),
   path: z.string().startsWith("/").default("/").describe("Path that a probe asks for"),
   method: z.enum(["GET", "HEAD"]).default("GET"),
   host: fieldValue.optional().describe("Host field of a probe; the instance's own address unless given"),
@@ -46,6 +60,9 @@ export const health = z.strictObject({
   rise: count.default(1).describe("Probes in a row that must pass before an instance is used"),
   fall: count.default(2).describe("Probes in a row that must fail before one that is up is down"),
 });
+
+/** What is behind a port of TCP need not speak HTTP. */
+export const streamHealth = health.extend({ kind: probeKind.default("tcp") });
 
 const { requestsMin, windowMs, latencyMinMs, samplesMin, shareMax } = defaultEjectionRules;
 const share = z.number().min(0).max(1);
@@ -194,7 +211,7 @@ export const serviceSchemas = {
   }),
   redirect: z.strictObject({
     redirect: fieldValue.describe("Where to; `{path}` stands for the request's path and query"),
-    status: redirectStatus,
+    status: redirectStatus.default(308),
   }),
   respond: z.strictObject({ respond: fixedAnswer }),
 } as const;

@@ -35,6 +35,4 @@ export const fixedAnswer = z.strictObject({
   type: fieldValue.default("text/plain; charset=utf-8"),
 });
 
-export const redirectStatus = z
-  .union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)])
-  .default(308);
+export const redirectStatus = z.literal([301, 302, 303, 307, 308]);
