@@ -3,34 +3,21 @@
  * clients before it, and nginx or HAProxy on either side. Everything that is started ends with the test that started it.
  */
 import assert from "node:assert/strict";
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import { existsSync, readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { dirname, join } from "node:path";
-import { after } from "node:test";
 import { promisify } from "node:util";
 import { findProgram } from "@tideway/scripts/requires";
 import type { TidewayConfig } from "tideway";
 import { Agent, Client, type Dispatcher, request } from "undici";
 import { RunningTideway, temporaryFolder, tideway, until, writeConfiguration } from "../harness/tideway.ts";
+import type { Echo, Owner } from "./origins.ts";
 
 export { type CommandResult, tideway, until } from "../harness/tideway.ts";
-
-/** Who ends what was started: a test, or a `describe` whose tests share it. */
-export interface Owner {
-  after(end: () => unknown): void;
-}
-
-/** For what `before` starts: to be called in the `describe` itself. What was started last ends first. */
-export function suite(): Owner {
-  const endings: (() => unknown)[] = [];
-  after(async () => {
-    for (const end of endings.toReversed()) await end();
-  });
-  return { after: (end) => void endings.push(end) };
-}
+export * from "./origins.ts";
+export * from "./peers.ts";
 
 /* ---------------------------------------------------------------- the gateway */
 
@@ -165,109 +152,6 @@ export async function gateway(t: Owner, config: TidewayConfig, env: Record<strin
   return gate;
 }
 
-/* ---------------------------------------------------------------- origins */
-
-export interface Origin {
-  readonly port: number;
-  /** As the configuration names it. */
-  readonly url: string;
-  /** As `tideway status` names it. */
-  readonly id: string;
-  /** Every request that came; probes are answered and forgotten. */
-  readonly seen: IncomingMessage[];
-  /** Nobody listens there any more, and what was open is broken. */
-  close(): Promise<void>;
-}
-
-/** What an origin says when it is told nothing else: who it is, and what it was asked. */
-export interface Echo {
-  readonly origin: string;
-  readonly method: string;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: string;
-}
-
-/** A server of Node's own; `port` only for one that comes back to where it was. */
-export async function origin(t: Owner, handle?: RequestListener, port = 0): Promise<Origin> {
-  const seen: IncomingMessage[] = [];
-  const server = createServer((incoming, answer) => {
-    if (incoming.headers["user-agent"] === "tideway-probe") return void answer.end("fine");
-    seen.push(incoming);
-    if (handle !== undefined) return handle(incoming, answer);
-    void echo(incoming, answer);
-  }).listen(port, "127.0.0.1");
-  await once(server, "listening");
-  const bound = (server.address() as AddressInfo).port;
-  const close = async () => {
-    server.closeAllConnections();
-    if (!server.listening) return;
-    server.close();
-    await once(server, "close");
-  };
-  t.after(close);
-  return { port: bound, url: `http://127.0.0.1:${bound}`, id: `127.0.0.1:${bound}`, seen, close };
-}
-
-async function echo(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {
-  const body = Buffer.concat(await incoming.toArray()).toString();
-  const { method, url, headers } = incoming;
-  const { localPort } = incoming.socket;
-  answer.setHeader("content-type", "application/json");
-  answer.end(JSON.stringify({ origin: `127.0.0.1:${localPort}`, method, url, headers, body }));
-}
-
-export function origins(t: Owner, count: number, handle?: RequestListener): Promise<Origin[]> {
-  return Promise.all(Array.from({ length: count }, () => origin(t, handle)));
-}
-
-/** Holds what it is asked until it is told to answer. */
-export class Held {
-  readonly #held: ServerResponse[] = [];
-
-  readonly handle: RequestListener = (_, answer) => {
-    this.#held.push(answer);
-  };
-
-  get count(): number {
-    return this.#held.length;
-  }
-
-  async until(count: number): Promise<void> {
-    await until(`${count} requests at the origin`, async () => this.count >= count);
-  }
-
-  release(): void {
-    for (const answer of this.#held.splice(0)) answer.end("released");
-  }
-}
-
-/** A port on which nobody listens. */
-export async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-/** Accepts connections and hands them over; broken ones are nobody's fault. */
-export async function tcpOrigin(t: Owner, handle: (socket: Socket) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {}).on("close", () => sockets.delete(socket));
-    handle(socket);
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
 /* ---------------------------------------------------------------- clients */
 
 export interface Answer {
@@ -370,62 +254,6 @@ export class Line {
   async closed(): Promise<void> {
     if (!this.socket.closed) await once(this.socket, "close");
   }
-}
-
-/* ---------------------------------------------------------------- nginx and HAProxy */
-
-/** Starts the program with `configuration`, which is told a folder of its own; resolves once `port` accepts. */
-export async function peer(
-  t: Owner,
-  name: "nginx" | "haproxy",
-  port: number,
-  configuration: (folder: string) => string,
-): Promise<ChildProcess> {
-  const folder = temporaryFolder(name);
-  const file = join(folder.path, "peer.conf");
-  writeFileSync(file, configuration(folder.path));
-  const words = name === "nginx" ? ["-c", file, "-e", "stderr"] : ["-db", "-f", file];
-  const child = spawn(findProgram(name)!, words, { stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  child.stderr!.setEncoding("utf8").on("data", (text: string) => {
-    said += text;
-  });
-  t.after(async () => {
-    child.kill("SIGKILL");
-    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-    folder.remove();
-  });
-  await until(`${name} at port ${port}`, async () => {
-    assert.equal(child.exitCode, null, `${name} did not start: ${said}`);
-    return accepts(port);
-  });
-  return child;
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, "127.0.0.1");
-  const heard = await new Promise<boolean>((done) => {
-    socket.once("connect", () => done(true)).once("error", () => done(false));
-  });
-  socket.destroy();
-  return heard;
-}
-
-/** An nginx in one process with one server. */
-export function nginx(folder: string, server: string): string {
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-  return `
-    daemon off; master_process off; pid ${folder}/nginx.pid; error_log stderr crit;
-    events { worker_connections 64; }
-    http {
-      access_log off;
-      ${temporary.map((kind) => `${kind}_temp_path ${folder}/${kind};`).join(" ")}
-      server { ${server} }
-    }`;
-}
-
-export function haproxy(sections: string): string {
-  return `defaults\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n${sections}\n`;
 }
 
 /** What a file holds; empty where there is none. */
