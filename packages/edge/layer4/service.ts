@@ -6,6 +6,7 @@
 import type { Clock, Logger, Random } from "@tideway/base";
 import { BreakerState, type HealthState } from "@tideway/engine/balancing";
 import {
+  applyDifference,
   type MemberAddress,
   Pool,
   type PoolSettings,
@@ -118,20 +119,10 @@ export class Layer4Service {
     this.#pool.remove(id);
   }
 
-  /** The difference, and only that: what somebody has drained or weighted by hand stays so. */
   #onUpstreams(): void {
     const before = this.#resolved;
-    const now = this.#upstreams.instances();
-    this.#resolved = now;
-    for (const [id, { host, port }] of before) {
-      const same = now.get(id);
-      if (same === undefined || same.host !== host || same.port !== port) this.remove(id);
-    }
-    for (const [id, address] of now) {
-      if (this.add(address)) continue;
-      const { weight = 1 } = address;
-      if (before.get(id)?.weight !== weight) this.setWeight(id, weight);
-    }
+    this.#resolved = this.#upstreams.instances();
+    applyDifference(this, before, this.#resolved);
   }
 
   /* ---------------------------------------------------------------- the choice */

@@ -28,4 +28,4 @@ export {
 } from "./settings.ts";
 export type { Counters, InstanceStatus, MemberStatus, NameStatus, ServiceCounters, ServiceStatus } from "./status.ts";
 export type { StickyOptions } from "./sticky.ts";
-export { Upstreams } from "./upstreams.ts";
+export { applyDifference, Upstreams } from "./upstreams.ts";

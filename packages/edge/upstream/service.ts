@@ -14,7 +14,7 @@ import { type Resolve, systemResolve } from "./resolver.ts";
 import { retryShare, type ServiceSettings, upstreamLimits } from "./settings.ts";
 import type { ServiceCounters, ServiceStatus } from "./status.ts";
 import { Sticky } from "./sticky.ts";
-import { Upstreams } from "./upstreams.ts";
+import { applyDifference, Upstreams } from "./upstreams.ts";
 
 export interface ServiceOptions extends ServiceSettings, Omit<PoolOptions, "onRoom" | keyof ServiceSettings> {
   /** Somebody starts instances of it: with none there, requests wait for one instead of failing at once. */
@@ -116,20 +116,10 @@ export class Service {
     this.#sticky?.forget(id);
   }
 
-  /** The difference, and only that: what somebody has drained or weighted by hand stays so. */
   #onUpstreams(): void {
     const before = this.#resolved;
-    const now = this.#upstreams.instances();
-    this.#resolved = now;
-    for (const [id, { host, port }] of before) {
-      const same = now.get(id);
-      if (same === undefined || same.host !== host || same.port !== port) this.remove(id);
-    }
-    for (const [id, address] of now) {
-      if (this.add(address)) continue;
-      const { weight = 1 } = address;
-      if (before.get(id)?.weight !== weight) this.setWeight(id, weight);
-    }
+    this.#resolved = this.#upstreams.instances();
+    applyDifference(this, before, this.#resolved);
   }
 
   /* ---------------------------------------------------------------- requests */

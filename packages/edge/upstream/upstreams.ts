@@ -42,6 +42,30 @@ interface Name {
   readonly since: number;
 }
 
+/** Whoever holds members: a service, or a pool. */
+interface Members {
+  add(address: MemberAddress): boolean;
+  remove(id: string): void;
+  setWeight(id: string, weight: number): boolean;
+}
+
+/** Applies the difference, and only that: what somebody has drained or weighted by hand stays so. */
+export function applyDifference(
+  members: Members,
+  before: ReadonlyMap<string, MemberAddress>,
+  now: ReadonlyMap<string, MemberAddress>,
+): void {
+  for (const [id, { host, port }] of before) {
+    const same = now.get(id);
+    if (same === undefined || same.host !== host || same.port !== port) members.remove(id);
+  }
+  for (const [id, address] of now) {
+    if (members.add(address)) continue;
+    const { weight = 1 } = address;
+    if (before.get(id)?.weight !== weight) members.setWeight(id, weight);
+  }
+}
+
 export class Upstreams {
   readonly #options: UpstreamsOptions;
   #list: readonly UpstreamAddress[] = [];
