@@ -262,6 +262,32 @@ describe("many at once", () => {
     assert.equal(instance().connections, 1);
   });
 
+  it("bodies that are slow to come hold up each other, and no request that is whole", async () => {
+    const own = await Gateway.open({ web: service.port }, { limits: { upstreamConnectionsMax: 20 } });
+    echo();
+    const slow = await Promise.all(Array.from({ length: 60 }, () => Line.open(own.port)));
+    lines.push(...slow);
+    for (const line of slow)
+      await line.say([
+        Buffer.from("POST /slow HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"),
+      ]);
+    const status = () => own.services.get("web")!.status();
+    await until(() => status().waiting === 50);
+    assert.equal(status().instances[0]!.active, 10);
+    const quick = await Line.open(own.port);
+    lines.push(quick);
+    for (const body of ["", "hello"]) {
+      await quick.say([
+        Buffer.from(`POST /quick HTTP/1.1\r\nHost: a.test\r\nContent-Length: ${body.length}\r\n\r\n${body}`),
+      ]);
+      assert.equal((await quick.answer())?.status, 200);
+    }
+    await slow[59]!.say([Buffer.from("0\r\n\r\n")]);
+    assert.equal((await slow[59]!.answer())?.status, 200, "what has become whole is served before its turn");
+    for (const line of [...slow, quick]) line.socket.destroy();
+    await own.close();
+  });
+
   it("20 clients that do not read large answers: each is held at what fits into buffers, and let go after a minute", async () => {
     echo();
     const piece = Buffer.alloc(64 * 1024, "x");

@@ -35,6 +35,11 @@ export const limits = Object.freeze({
   upstreamBodyIdleMs: 0,
   /** Open connections to one instance, those of upgraded protocols not counted. */
   upstreamConnectionsMax: 1_024,
+  /**
+   * Share of an instance's connections, and of the requests it may have under way, for those whose body is still coming:
+   * clients that dawdle over their bodies hold up each other, and nobody else.
+   */
+  upstreamUploadsShare: 0.5,
   /** Requests of one service that wait for an instance or a connection; beyond it the answer is 503 at once. */
   upstreamWaitersMax: 1_024,
   upstreamWaitMs: 5_000,

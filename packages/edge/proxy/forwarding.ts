@@ -69,6 +69,10 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     if (this.#phase === Phase.open) this.#lease(false);
   }
 
+  get uploading(): boolean {
+    return !this.#bodyWhole;
+  }
+
   #lease(fresh: boolean): void {
     this.#context.service.lease(this, this.#exchange, this.#tried, fresh);
   }
@@ -124,7 +128,8 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
     if (this.#bodyWhole || this.#phase === Phase.done) return;
     this.#bodyWhole = true;
     this.#trailers = trailers;
-    this.#connection?.sendEnd(trailers);
+    if (this.#connection !== null) this.#connection.sendEnd(trailers);
+    else this.#context.service.uploaded(this);
   }
 
   #pauseBody(): void {

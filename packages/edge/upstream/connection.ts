@@ -46,6 +46,8 @@ export class UpstreamConnection implements ResponseSink {
   readonly instance: Instance;
   /** Whose requests it carries, where a PROXY header has said so; null: anybody's. */
   readonly client: ClientInfo | null;
+  /** Its request counts among those whose body has not come whole: the instance's to say. */
+  uploading = false;
   readonly #socket: Socket;
   readonly #decoder: ResponseDecoder;
   readonly #read = new ReadBuffer();
@@ -179,6 +181,7 @@ export class UpstreamConnection implements ResponseSink {
     if (this.#chunked) this.#socket.write(encodeLastChunk(trailers), "latin1");
     this.#sentWhole = true;
     this.#progressAt = this.#clock.now();
+    this.instance.uploaded(this);
   }
 
   /** Stops and continues the delivery of the response's body. */

@@ -20,6 +20,7 @@ export interface UpstreamLimits extends HeadLimits {
   readonly upstreamBodyIdleMs: number;
   readonly upstreamIdleMs: number;
   readonly upstreamConnectionsMax: number;
+  readonly upstreamUploadsShare: number;
   readonly upstreamWaitersMax: number;
   readonly upstreamWaitMs: number;
 }
@@ -93,6 +94,11 @@ export interface UpstreamHandler {
 }
 
 export interface LeaseHandler extends UpstreamHandler {
+  /**
+   * The request's body has not come whole yet: only a share of an instance's connections is for such. When it has come,
+   * the service is told with `uploaded`, or the connection with `sendEnd`.
+   */
+  readonly uploading?: boolean;
   onLease(connection: UpstreamConnection): void;
   onLeaseFailed(fault: LeaseFault): void;
 }

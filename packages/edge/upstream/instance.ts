@@ -16,6 +16,8 @@ export class Instance extends Member {
   /** Connections are closed after their request. */
   #retired = false;
   #proxyProtocol: ProxyVersion | null = null;
+  /** Connections with requests whose body has not come whole. */
+  #uploads = 0;
 
   constructor(address: MemberAddress, owner: MemberOwner, clock: Clock, limits: UpstreamLimits, now: number) {
     super(address, owner, now);
@@ -48,9 +50,33 @@ export class Instance extends Member {
 
   /**
    * A connection for one request, counted as under way from now on; null when all are in use and no more may be opened.
-   * `fresh` asks for a new one: after a failure the idle ones may all be stale.
+   * `fresh` asks for a new one: after a failure the idle ones may all be stale. For an `uploading` request also when those
+   * have their share; who gets one says with `uploaded` that the body has come.
    */
-  acquire(now: number, fresh: boolean, client: ClientInfo): UpstreamConnection | null {
+  acquire(now: number, fresh: boolean, client: ClientInfo, uploading = false): UpstreamConnection | null {
+    if (uploading && !this.takesUploads) return null;
+    const connection = this.#take(now, fresh, client);
+    if (uploading && connection !== null) {
+      connection.uploading = true;
+      this.#uploads++;
+    }
+    return connection;
+  }
+
+  get takesUploads(): boolean {
+    const { upstreamConnectionsMax, upstreamUploadsShare } = this.#limits;
+    return this.#uploads < Math.ceil(Math.min(upstreamConnectionsMax, this.activeMax) * upstreamUploadsShare);
+  }
+
+  /** The request's body has come whole, or will not. */
+  uploaded(connection: UpstreamConnection): void {
+    if (!connection.uploading) return;
+    connection.uploading = false;
+    this.#uploads--;
+    this.freed();
+  }
+
+  #take(now: number, fresh: boolean, client: ClientInfo): UpstreamConnection | null {
     const named = this.#proxyProtocol !== null;
     const reused = fresh ? undefined : named ? this.#idleOf(client) : this.#idle.pop();
     if (reused !== undefined) {
@@ -98,6 +124,7 @@ export class Instance extends Member {
   /** A connection closed in or after a request. */
   left(connection: UpstreamConnection): void {
     if (!this.#all.delete(connection)) return;
+    this.uploaded(connection);
     if (connection.isUpgraded) this.upgraded--;
     this.end();
   }

@@ -150,11 +150,16 @@ export class Service {
       return;
     }
     const first = !this.#queue.hasUnbound && !this.#closed;
-    const connection = first ? this.#choose(now, asker, tried, fresh) : null;
+    const connection = first ? this.#choose(now, asker, tried, fresh, handler.uploading === true) : null;
     if (connection !== null) {
       if (this.#sweeper === null) this.#armSweeper();
       handler.onLease(connection);
     } else this.#wait(handler, asker, tried, fresh, now);
+  }
+
+  /** The body of a request has come whole: if it waits, it does so with the others from now on. */
+  uploaded(handler: LeaseHandler): void {
+    if (this.#queue.uploaded(handler)) this.#serveWaiters();
   }
 
   /** The request is not wanted any more: it leaves the queue. */
@@ -195,25 +200,39 @@ export class Service {
     return by === null ? "" : hashKey(by, head, client.address);
   }
 
-  #choose(now: number, asker: Asker, tried: readonly Instance[], fresh: boolean): UpstreamConnection | null {
+  #choose(
+    now: number,
+    asker: Asker,
+    tried: readonly Instance[],
+    fresh: boolean,
+    uploading: boolean,
+  ): UpstreamConnection | null {
     const bound = this.#bound(asker, tried, now);
     // A client stays with its instance, be it that it has to wait for it.
     const connection =
-      bound !== null ? bound.acquire(now, fresh, asker.client) : this.#chooseAny(now, asker, tried, fresh);
+      bound !== null
+        ? bound.acquire(now, fresh, asker.client, uploading)
+        : this.#chooseAny(now, asker, tried, fresh, uploading);
     if (connection !== null && fresh) connection.instance.retries++;
     return connection;
   }
 
-  #chooseAny(now: number, asker: Asker, tried: readonly Instance[], fresh: boolean): UpstreamConnection | null {
+  #chooseAny(
+    now: number,
+    asker: Asker,
+    tried: readonly Instance[],
+    fresh: boolean,
+    uploading: boolean,
+  ): UpstreamConnection | null {
     const key = this.#keyOf(asker);
     let passed = tried;
     for (;;) {
       const instance = this.#pool.pick(key, passed, now);
       if (instance === null) {
         if (tried.length === 0 || passed === none) return null;
-        return this.#chooseAny(now, asker, none, fresh);
+        return this.#chooseAny(now, asker, none, fresh, uploading);
       }
-      const connection = instance.acquire(now, fresh, asker.client);
+      const connection = instance.acquire(now, fresh, asker.client, uploading);
       if (connection !== null) return connection;
       passed = [...passed, instance];
     }
@@ -227,15 +246,23 @@ export class Service {
     else if (!this.#isWorthWaiting()) {
       counts.unavailable++;
       handler.onLeaseFailed(LeaseFault.unavailable);
-    } else if (this.#queue.size >= this.#limits.upstreamWaitersMax) {
+    } else if (this.#isCrowded(handler.uploading === true)) {
       counts.queueRefusals++;
       handler.onLeaseFailed(LeaseFault.crowded);
     } else {
+      const uploading = handler.uploading === true;
       const bound = this.#bound(asker, tried, now) !== null;
       counts.queued++;
-      this.#queue.add({ handler, asker, tried, fresh, until: now + this.#limits.upstreamWaitMs, bound });
+      this.#queue.add({ handler, asker, tried, fresh, until: now + this.#limits.upstreamWaitMs, bound, uploading });
       this.#armSweeper();
     }
+  }
+
+  /** Requests whose body is still coming have their share of the queue, too. */
+  #isCrowded(uploading: boolean): boolean {
+    const { upstreamWaitersMax, upstreamUploadsShare } = this.#limits;
+    if (this.#queue.size >= upstreamWaitersMax) return true;
+    return uploading && this.#queue.uploads >= upstreamWaitersMax * upstreamUploadsShare;
   }
 
   #isWorthWaiting(): boolean {
@@ -248,12 +275,13 @@ export class Service {
   #serveWaiters(): void {
     if (this.#queue.size === 0) return;
     const now = this.#options.clock.now();
-    for (const { handler, asker, tried, fresh, bound } of this.#queue.inOrder()) {
-      const connection = this.#choose(now, asker, tried, fresh);
+    for (const { handler, asker, tried, fresh, bound, uploading } of this.#queue.inOrder()) {
+      if (uploading && !this.#pool.members.some((instance) => instance.takesUploads)) continue;
+      const connection = this.#choose(now, asker, tried, fresh, uploading);
       if (connection !== null) {
         this.#queue.remove(handler);
         handler.onLease(connection);
-      } else if (!bound) return;
+      } else if (!bound && !uploading) return;
     }
   }
 
