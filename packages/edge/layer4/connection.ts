@@ -44,7 +44,7 @@ export class TcpConnection implements Line {
   /** As they were when it was accepted. */
   readonly #settings: TcpSettings;
   readonly #openedAt: number;
-  /** Both ends: of the socket, or as its PROXY header says. */
+  /** The other end of the socket; or both ends, as its PROXY header says. */
   #client: ClientInfo;
   #via = "";
   /** What it has to leave the census with. */
@@ -69,8 +69,7 @@ export class TcpConnection implements Line {
     this.#client = {
       address: canonicalAddress(socket.remoteAddress ?? ""),
       port: socket.remotePort ?? 0,
-      localAddress: canonicalAddress(socket.localAddress ?? ""),
-      localPort: socket.localPort ?? 0,
+      localPort: 0,
       secure: false,
     };
   }
@@ -207,7 +206,7 @@ export class TcpConnection implements Line {
     // One packet: whoever waits for the header wants the rest, too.
     upstream.cork();
     const { proxyProtocol } = this.#settings.service;
-    if (proxyProtocol !== undefined) upstream.write(proxyHeader(proxyProtocol, this.#client));
+    if (proxyProtocol !== undefined) upstream.write(proxyHeader(proxyProtocol, this.#ends()));
     this.#tunnel = this.#front.tunnels.open(client, upstream, {
       lateFromClient: late,
       clientMemory: this.#memory,
@@ -215,6 +214,14 @@ export class TcpConnection implements Line {
       onClosed: (end) => this.#ended(end, ""),
     });
     upstream.uncork();
+  }
+
+  #ends(): ClientInfo {
+    if (this.#client.localAddress !== undefined) return this.#client;
+    const { localAddress, localPort = 0 } = this.#socket;
+    // A client that is gone has no address any more; its end follows.
+    if (localAddress === undefined) return this.#client;
+    return { ...this.#client, localAddress: canonicalAddress(localAddress), localPort };
   }
 
   /* ---------------------------------------------------------------- its end */

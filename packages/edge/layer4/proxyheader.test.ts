@@ -64,6 +64,16 @@ describe("a PROXY header towards the instance", () => {
   });
 });
 
+it("clients that are gone before they were looked at break nothing, whatever header is due", async () => {
+  const server = await TcpServer.open(echo);
+  for (const proxyProtocol of ["v1", "v2"] as const) {
+    const { connect, listener, records } = await tcpRig([server], {}, { proxyProtocol });
+    for (let i = 0; i < 20; i++) void connect().then((client) => client.resetAndDestroy());
+    await until(() => records.length === 20);
+    assert.equal(listener.counters.connections, 0);
+  }
+});
+
 describe("a PROXY header from in front", () => {
   for (const [name, header] of [
     ["version 1", Buffer.from(v1)],

@@ -17,6 +17,8 @@ export interface SessionOwner {
   readonly responses: number | undefined;
   readonly counts: { dropped: number };
   answer(session: Session, datagram: Buffer): void;
+  /** A socket could not be had, for a reason of our own. */
+  unopened(error: Error): void;
   ended(session: Session, end: UdpEnd): void;
 }
 
@@ -98,7 +100,7 @@ export class Session implements Line {
     this.bytesIn += datagram.length;
     if (this.#askedAt < 0) this.#askedAt = now;
     if (this.#waiting === null) this.#send(datagram);
-    else if (this.#waiting.length < waitingMax) this.#waiting.push(datagram);
+    else if (this.#waiting.length < waitingMax && !this.#over) this.#waiting.push(datagram);
     else this.#owner.counts.dropped++;
   }
 
@@ -133,9 +135,13 @@ export class Session implements Line {
   #failed(error: NodeJS.ErrnoException): void {
     if (this.#over) return;
     if (unreachable.has(error.code)) this.end(UdpEnd.refused, error.code);
-    // It never came to be: no descriptor was left, for example.
-    else if (this.#waiting !== null) this.end(UdpEnd.brokenOff);
-    else this.#owner.counts.dropped++;
+    else if (this.#waiting === null) this.#owner.counts.dropped++;
+    else {
+      // It never came to be: no descriptor was left, for example.
+      this.#owner.counts.dropped += this.#waiting.length;
+      this.#owner.unopened(error);
+      this.end(UdpEnd.brokenOff);
+    }
   }
 
   #answered(datagram: Buffer): void {

@@ -197,6 +197,11 @@ class UdpFront implements UdpListener, SessionOwner {
     else socket.send(datagram, session.port, session.address, this.#sent);
   }
 
+  unopened(error: Error): void {
+    const fields = { service: this.#settings.service.name, err: error };
+    this.#repeats.note("unopened", (times) => this.#logger.error({ ...fields, times }, "no socket for a session"));
+  }
+
   readonly #sent = (error: Error | null): void => {
     if (error !== null) this.counts.dropped++;
   };
