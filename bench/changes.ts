@@ -3,13 +3,12 @@
  * requests failed, and how many sockets were dropped. Counted by the clients, never asked of the server.
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { Agent, get } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client } from "./load/client.ts";
-import { Program, Script } from "./measure/processes.ts";
+import { startTideway, temporaryFolder, tidewayBin, type Whole } from "./measure/contenders.ts";
+import { Script } from "./measure/processes.ts";
 
 export interface ChangesOptions {
   readonly reloads: number;
@@ -18,6 +17,7 @@ export interface ChangesOptions {
   readonly sockets: number;
   /** Requests under way at once. */
   readonly readers: number;
+  readonly core: "server" | "any";
 }
 
 export interface ChangesResult {
@@ -31,7 +31,6 @@ export interface ChangesResult {
   readonly deployMs: readonly number[];
 }
 
-const tidewayBin = fileURLToPath(new URL("../packages/tideway/bin/tideway.ts", import.meta.url));
 const application = fileURLToPath(new URL("./servers/application.ts", import.meta.url));
 const connectBatch = 50;
 const proxiedEvery = 10;
@@ -104,8 +103,7 @@ async function tideway(args: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`tideway ${args[0]} ended with ${code}: ${said}`);
 }
 
-async function openSockets(port: number, count: number, dropped: string[]): Promise<Client[]> {
-  const clients: Client[] = [];
+async function openSockets(port: number, count: number, clients: Client[], dropped: string[]): Promise<void> {
   while (clients.length < count) {
     const batch = Array.from({ length: Math.min(connectBatch, count - clients.length) }, (_, at) => {
       const proxied = (clients.length + at) % proxiedEvery === proxiedEvery - 1;
@@ -121,53 +119,52 @@ async function openSockets(port: number, count: number, dropped: string[]): Prom
     });
     clients.push(...(await Promise.all(batch)));
   }
-  return clients;
 }
 
 export async function change(options: ChangesOptions, tell: (text: string) => void): Promise<ChangesResult> {
-  const folder = mkdtempSync(join(tmpdir(), "tideway-bench-"));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const file = join(folder, "tideway.config.ts");
-  const echo = await Script.start<{ port: number }>("load", new URL("./servers/realtime-ws.ts", import.meta.url));
-  writeFileSync(file, configuration(0, echo.ready.port));
-  const server = new Program("server", [process.execPath, tidewayBin, "start", "--json", file]);
-  const { listeners } = JSON.parse(await server.firstLine()) as { listeners: { port: number }[] };
-  const { port } = listeners[0]!;
+  await using endings = new AsyncDisposableStack();
+  const echo = await Script.start<{ port: number }>(options.core, new URL("./servers/realtime-ws.ts", import.meta.url));
+  endings.defer(() => echo.script.stop());
+  const folder = temporaryFolder();
+  const whole = await startTideway(folder, configuration(0, echo.ready.port), { core: options.core });
+  endings.defer(() => whole.program.stop());
   const dropped: string[] = [];
-  const clients = await openSockets(port, options.sockets, dropped);
-  const readers = new Readers(`http://127.0.0.1:${port}/`, options.readers);
+  const clients: Client[] = [];
+  endings.defer(() => {
+    for (const client of clients) client.close();
+  });
+  await openSockets(whole.port, options.sockets, clients, dropped);
+  const readers = new Readers(`http://127.0.0.1:${whole.port}/`, options.readers);
+  endings.defer(() => readers.stop());
+  const times = await applyAll(options, whole, echo.ready.port, (done) =>
+    tell(`${done}, ${readers.requests} requests, ${readers.failed.length} failed, ${dropped.length} dropped …\n`),
+  );
+  await readers.stop();
+  const alive = await heard(clients);
+  return { requests: readers.requests, failed: readers.failed, sockets: clients.length, dropped, alive, ...times };
+}
+
+/** Every reload is looked at: the new configuration answers. */
+async function applyAll(
+  { reloads, deploys }: ChangesOptions,
+  { port, configuration: file }: Whole,
+  echo: number,
+  tell: (done: string) => void,
+): Promise<Pick<ChangesResult, "reloadMs" | "deployMs">> {
   const reloadMs: number[] = [];
   const deployMs: number[] = [];
-  const every = Math.max(1, Math.floor(options.reloads / Math.max(1, options.deploys)));
-  try {
-    for (let count = 1; count <= options.reloads; count++) {
-      writeFileSync(file, configuration(count, echo.ready.port));
-      reloadMs.push(await timed(() => tideway(["reload", file])));
-      const note = await fetch(`http://127.0.0.1:${port}/note`);
-      const text = await note.text();
-      if (text !== `configuration ${count}`) throw new Error(`after reload ${count} it answers ${text}`);
-      if (count % every === 0 && deployMs.length < options.deploys) {
-        deployMs.push(await timed(() => tideway(["deploy", "web", file])));
-        tell(`${count} reloads, ${deployMs.length} deploys, ${readers.requests} requests …\n`);
-      }
-    }
-    await readers.stop();
-    const alive = await heard(clients);
-    return {
-      requests: readers.requests,
-      failed: readers.failed,
-      sockets: clients.length,
-      dropped,
-      alive,
-      reloadMs,
-      deployMs,
-    };
-  } finally {
-    for (const client of clients) client.close();
-    await readers.stop();
-    await server.stop();
-    await echo.script.stop();
+  const every = Math.max(1, Math.floor(reloads / Math.max(1, deploys)));
+  for (let count = 1; count <= reloads; count++) {
+    writeFileSync(file, configuration(count, echo));
+    reloadMs.push(await timed(() => tideway(["reload", file])));
+    const note = await fetch(`http://127.0.0.1:${port}/note`);
+    const text = await note.text();
+    if (text !== `configuration ${count}`) throw new Error(`after reload ${count} it answers ${text}`);
+    if (count % every !== 0 || deployMs.length >= deploys) continue;
+    deployMs.push(await timed(() => tideway(["deploy", "web", file])));
+    tell(`${count} reloads, ${deployMs.length} deploys`);
   }
+  return { reloadMs, deployMs };
 }
 
 /** One of each kind says something to its room: how many hear it. */
@@ -190,7 +187,7 @@ async function timed(action: () => Promise<void>): Promise<number> {
 const middle = (values: readonly number[]) => Math.round([...values].sort((a, b) => a - b)[values.length >> 1] ?? 0);
 
 export async function changes(): Promise<string> {
-  const options = { reloads: 100, deploys: 20, sockets: 1000, readers: 16 };
+  const options = { reloads: 100, deploys: 20, sockets: 1000, readers: 16, core: "server" } as const;
   const result = await change(options, (text) => process.stderr.write(text));
   const lines = [
     `${result.reloadMs.length} reloads (median ${middle(result.reloadMs)} ms each, the command's start included) and ` +

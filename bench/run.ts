@@ -1,12 +1,21 @@
 /** `npm run bench -- NAME`: one benchmark, printed as a table. Writes no file, and leaves no process behind: those that
  * a failure leaves are ended with this one. */
+import { balance } from "./balance.ts";
 import { changes } from "./changes.ts";
+import { everything } from "./everything.ts";
 import { fanout } from "./fanout.ts";
 import { idle } from "./idle.ts";
 import { canPin } from "./measure/processes.ts";
 import { proxy } from "./proxy.ts";
 
-const benchmarks: Readonly<Record<string, () => Promise<string>>> = { proxy, fanout, idle, changes };
+const benchmarks: Readonly<Record<string, () => Promise<string>>> = {
+  proxy,
+  everything,
+  fanout,
+  idle,
+  balance,
+  changes,
+};
 
 const [name = ""] = process.argv.slice(2);
 const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;

@@ -120,7 +120,8 @@ export class Client {
 
   #onGreeting(text: string): void {
     if (text.startsWith("0{")) this.#socket.write(clientFrame(Opcode.text, "40"));
-    else if (text === "ready" || text === '42["ready"]') {
+    // From a hub that keeps its events, each brings its offset.
+    else if (text === "ready" || text.startsWith('42["ready"')) {
       this.#joined = true;
       this.#frames.collects = this.#options.keeps;
       this.#ready.resolve();

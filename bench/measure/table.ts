@@ -11,6 +11,19 @@ export interface Row {
   readonly rounds: readonly (readonly number[])[];
 }
 
+/** The figures of `count` rounds, in each of which every contender has its turn, so that a change of the machine's mood meets all. */
+export async function rounds<C extends { readonly name: string }>(
+  count: number,
+  contenders: readonly C[],
+  measure: (contender: C) => Promise<readonly number[]>,
+): Promise<Row[]> {
+  const rows = contenders.map(({ name }): { name: string; rounds: (readonly number[])[] } => ({ name, rounds: [] }));
+  for (let round = 0; round < count; round++) {
+    for (const [index, contender] of contenders.entries()) rows[index]!.rounds.push(await measure(contender));
+  }
+  return rows;
+}
+
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
