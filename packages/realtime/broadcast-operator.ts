@@ -42,6 +42,7 @@ export interface Audience {
 
 export interface BroadcastFlags {
   readonly volatile?: boolean;
+  readonly compress?: boolean;
   readonly local?: boolean;
   readonly timeoutMs?: number;
   readonly single?: boolean;
@@ -80,9 +81,9 @@ export class BroadcastOperator<EmitEvents extends EventsMap = DefaultEventsMap, 
     return new BroadcastOperator(this.#audience, this.#rooms, plus(this.#except, room), this.#flags);
   }
 
-  /** Taken for compatibility: whether a frame is compressed is the hub's decision. */
-  compress(_compress: boolean): BroadcastOperator<EmitEvents, SocketData> {
-    return this.#with({});
+  /** False: the event's frames are not compressed, where the transports compress at all. */
+  compress(compress: boolean): BroadcastOperator<EmitEvents, SocketData> {
+    return this.#with({ compress });
   }
 
   /** May be dropped for a client that is slow, and is never stored. */
@@ -121,8 +122,9 @@ export class BroadcastOperator<EmitEvents extends EventsMap = DefaultEventsMap, 
       if (collector !== null) queueMicrotask(() => collector.onAnswered(0));
       return true;
     }
-    const { volatile = false, timeoutMs = 0 } = this.#flags;
-    this.#audience.session.emit(to, data, { volatile, timeoutMs: Math.max(0, Math.round(timeoutMs)) }, collector);
+    const { volatile = false, compress = true, timeoutMs = 0 } = this.#flags;
+    const flags = { volatile, compress, timeoutMs: Math.max(0, Math.round(timeoutMs)) };
+    this.#audience.session.emit(to, data, flags, collector);
     return true;
   }
 

@@ -228,6 +228,7 @@ test("publish resolves with the receipt, rejects with the hub's code, and with H
     type: "emit",
     to: { namespace: "/", rooms: ["a"], except: ["b"] },
     payload: { json: '["x",1]', attachments: [] },
+    compress: true,
     volatile: false,
     answers: null,
     timeoutMs: 0,

@@ -43,7 +43,7 @@ test("an emit's time-out counts from the emit, whether or not there is a hub", (
       missing = count;
     },
   };
-  session.emit(everybody, ["a"], { volatile: false, timeoutMs: 300 }, collector);
+  session.emit(everybody, ["a"], { volatile: false, compress: true, timeoutMs: 300 }, collector);
   clock.advance(299);
   uplink.open = true;
   assert.equal(missing, 0);
@@ -60,7 +60,7 @@ test("a volatile emit does not wait for a hub that is away, and its answers are 
       missing = count;
     },
   };
-  session.emit(everybody, ["a"], { volatile: true, timeoutMs: 0 }, collector);
+  session.emit(everybody, ["a"], { volatile: true, compress: true, timeoutMs: 0 }, collector);
   uplink.open = true;
   clock.advance(10_000);
   assert.equal(missing, 1);

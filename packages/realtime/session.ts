@@ -71,6 +71,7 @@ export interface AnswerCollector {
 
 export interface EmitFlags {
   readonly volatile: boolean;
+  readonly compress: boolean;
   /** Whole milliseconds to wait for answers; 0 for no limit. */
   readonly timeoutMs: number;
 }
@@ -110,7 +111,7 @@ export class HubSession implements ServerPort {
   }
 
   emit(to: Selector, args: readonly unknown[], flags: EmitFlags, collector: AnswerCollector | null): void {
-    const { volatile, timeoutMs } = flags;
+    const { volatile, compress, timeoutMs } = flags;
     let answers: number | null = null;
     if (collector !== null) {
       // The hub counts the time from when it gets the emit, and one that may be dropped does not wait for it.
@@ -119,14 +120,24 @@ export class HubSession implements ServerPort {
       answers = this.#ask(this.#collectors, collector, () => collector.onAnswered(1), limit, final);
     }
     const payload = encodeArguments(args);
-    this.tell({ type: "emit", to, payload, volatile, answers, timeoutMs, receipt: null, key: null });
+    this.tell({ type: "emit", to, payload, volatile, compress, answers, timeoutMs, receipt: null, key: null });
   }
 
   publish(to: Selector, args: readonly unknown[], key: string | null): Promise<Published> {
     const payload = encodeArguments(args);
     return new Promise((resolve, reject) => {
       const receipt = this.#ask(this.#receipts, { resolve, reject }, () => reject(new PublishError("HUB_LOST")));
-      this.tell({ type: "emit", to, payload, volatile: false, answers: null, timeoutMs: 0, receipt, key });
+      this.tell({
+        type: "emit",
+        to,
+        payload,
+        volatile: false,
+        compress: true,
+        answers: null,
+        timeoutMs: 0,
+        receipt,
+        key,
+      });
     });
   }
 

@@ -129,7 +129,8 @@ export class Socket<
       return true;
     }
     const timeoutMs = Math.max(0, Math.round(flags.timeoutMs ?? 0));
-    this.nsp.session.emit(this.#self(), data, { volatile: flags.volatile === true, timeoutMs }, collector);
+    const { volatile = false, compress = true } = flags;
+    this.nsp.session.emit(this.#self(), data, { volatile, compress, timeoutMs }, collector);
     return true;
   }
 
@@ -183,8 +184,9 @@ export class Socket<
     return this;
   }
 
-  /** Taken for compatibility: whether a frame is compressed is the hub's decision. */
-  compress(_compress: boolean): this {
+  /** False: the next emit's frames are not compressed, where the transports compress at all. */
+  compress(compress: boolean): this {
+    this.#flags = { ...this.#flags, compress };
     return this;
   }
 

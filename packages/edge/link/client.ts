@@ -176,8 +176,9 @@ class LinkClient implements Link {
   #refuse(message: ToHub): void {
     const { payloadBytesMax } = this.#limits;
     this.#options.logger.error({ type: message.type, payloadBytesMax }, "link: a message is too large and was dropped");
-    if (message.type !== "emit") return;
-    const { receipt, answers } = message;
+    if (message.type !== "emit" && message.type !== "server-emit") return;
+    const { answers } = message;
+    const receipt = message.type === "emit" ? message.receipt : null;
     this.#options.clock.defer(() => {
       const { server } = this.#options;
       if (receipt !== null) server.send({ type: "unpublished", receipt, code: "TOO_LARGE" });
@@ -193,12 +194,13 @@ function isTooLarge(message: ToHub, bytesMax: number): boolean {
 
 /** Whether somebody waits for the hub's word on it. */
 function isQuestion(message: ToHub): boolean {
+  if (message.type === "server-emit") return message.answers !== null;
   return message.type === "find" || (message.type === "emit" && (message.receipt !== null || message.answers !== null));
 }
 
 function outlivesHub(message: ToHub): boolean {
   if (message.type === "emit") return !message.volatile;
-  return ["find", "join", "leave", "close", "expel"].includes(message.type);
+  return ["server-emit", "find", "join", "leave", "close", "expel"].includes(message.type);
 }
 
 function socketPath(address: string): string {

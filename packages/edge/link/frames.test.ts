@@ -27,11 +27,20 @@ const toHub = fc.oneof(
     to,
     payload,
     volatile: fc.boolean(),
+    compress: fc.boolean(),
     answers: orNull(count),
     timeoutMs: count,
     receipt: orNull(count),
     key: orNull(text),
   }),
+  record({
+    type: fc.constant("server-emit" as const),
+    namespace: text,
+    payload,
+    answers: orNull(count),
+    timeoutMs: count,
+  }),
+  record({ type: fc.constant("server-reply" as const), ask: count, payload }),
   record({ type: fc.constant("reply" as const), socket: text, ack: count, payload }),
   record({ type: fc.constant("join" as const), to, rooms: texts }),
   record({ type: fc.constant("close" as const), to, connection: fc.boolean() }),
@@ -51,6 +60,7 @@ const handshake = record({
   issued: count,
 });
 const toServer = fc.oneof(
+  record({ type: fc.constant("server-event" as const), namespace: text, payload, ask: orNull(count) }),
   record({
     type: fc.constant("connect" as const),
     socket: text,

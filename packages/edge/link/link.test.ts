@@ -102,6 +102,7 @@ const emit = (text: string, extra: Partial<Extract<ToHub, { type: "emit" }>> = {
   type: "emit",
   to: { namespace: "/", rooms: [], except: [] },
   payload: payload(text),
+  compress: true,
   volatile: false,
   answers: null,
   timeoutMs: 0,

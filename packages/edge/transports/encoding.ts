@@ -27,7 +27,7 @@ export function controlPacket(text: string): Outgoing {
   wire.frames = encodeText(text);
   wire.payload = text;
   wire.payloadBytes = Buffer.byteLength(text, "utf8");
-  return { text, attachments: [], volatile: false, bytes: wire.payloadBytes, wire };
+  return { text, attachments: [], volatile: false, compress: false, bytes: wire.payloadBytes, wire };
 }
 
 /** The packet and its attachments as WebSocket frames. */

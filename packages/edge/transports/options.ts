@@ -3,7 +3,9 @@
  * and what goes beyond them. Parsed once, frozen; nothing here is read from a request.
  */
 import { type Clock, type Logger, limits, type Random, silentLogger } from "@tideway/base";
-import type { Connection, Handshake, Line, TransportName } from "@tideway/engine/hub";
+import type { Connection, Handshake, TransportName } from "@tideway/engine/hub";
+import type { WatchableLine } from "./observer.ts";
+import type { Refusal } from "./verify.ts";
 
 /** A request as hooks see it: the handshake's view, also for later requests of a session. */
 export interface TransportRequest extends Handshake {
@@ -73,6 +75,8 @@ export interface TransportsOptions {
   readonly initialHeaders?: HeadersHook;
   /** May add fields to every answer of a session. */
   readonly headers?: HeadersHook;
+  /** Told of each request that was refused, by its exchange's id. */
+  readonly onRefused?: (requestId: string, refusal: Refusal) => void;
   /** Must be unguessable and unique. Unless given: this node's id, a dot and 15 random bytes. */
   readonly generateId?: (request: TransportRequest) => string | Promise<string>;
   /** This node's name in session ids, so that any edge can tell whose a session is. Random unless given. */
@@ -80,8 +84,8 @@ export interface TransportsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger?: Logger;
-  /** The hub: called once for each new session. */
-  readonly open: (line: Line, handshake: Handshake) => Connection;
+  /** The hub: called once for each new session; `requestId` is of the exchange that opened it. */
+  readonly open: (line: WatchableLine, handshake: Handshake, requestId: string) => Connection;
 }
 
 export interface Settings {

@@ -19,7 +19,7 @@ export type HubFor = (line: Line) => Connection;
 
 export function packet(text: string, attachments: readonly Uint8Array[] = []): Outgoing {
   const bytes = attachments.reduce((sum, data) => sum + data.length, Buffer.byteLength(text));
-  return { text, attachments, volatile: false, bytes, wire: null };
+  return { text, attachments, volatile: false, compress: true, bytes, wire: null };
 }
 
 /** Sends every message back as it came. */

@@ -6,11 +6,12 @@
  * call that it made itself.
  */
 import type { Clock, Exchange, FieldList, Timer } from "@tideway/base";
-import type { Connection, DisconnectReason, Line, Outgoing, TransportName } from "@tideway/engine/hub";
+import type { Connection, DisconnectReason, Outgoing, TransportName } from "@tideway/engine/hub";
 import { decodePacket, type EnginePacket, PacketType } from "@tideway/wire/engineio";
 import { CloseCode } from "@tideway/wire/websocket";
 import { controlPacket, type FrameJoiner, framesOf, joinPayload } from "./encoding.ts";
 import { Heartbeat, type HeartbeatOwner } from "./heartbeat.ts";
+import type { LineObserver, WatchableLine } from "./observer.ts";
 import { closeTimeoutMs, type Settings } from "./options.ts";
 import { type PollingOwner, PollingTransport } from "./polling.ts";
 import type { WebSocketOwner, WebSocketTransport } from "./websocket.ts";
@@ -52,7 +53,7 @@ export interface Counters {
 const PING = controlPacket(PacketType.ping);
 const PROBE_ANSWER = framesOf(controlPacket(`${PacketType.pong}probe`));
 
-export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwner {
+export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, WebSocketOwner {
   readonly id: string;
   readonly address: string;
   readonly openedAt: number;
@@ -70,6 +71,8 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
   #queuedBytes = 0;
   #flushing = false;
   readonly #heartbeat: Heartbeat;
+  /** Most lines have none. */
+  #observer: LineObserver | null = null;
   /** Runs while it is closing. */
   #deadline: Timer | null = null;
 
@@ -90,6 +93,10 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
     this.#connection = connection;
   }
 
+  watch(observer: LineObserver | null): void {
+    this.#observer = observer;
+  }
+
   get connection(): Connection | null {
     return this.#connection;
   }
@@ -102,6 +109,7 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
     const held = this.#queuedBytes + unsent;
     // One packet larger than the bound still goes when nothing is held.
     if (held > 0 && held + packet.bytes > this.#host.settings.outQueueBytesMax && !this.#makeRoom(packet)) return;
+    this.#observer?.onQueued(packet);
     this.#enqueue(packet);
   }
 
@@ -170,6 +178,7 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
     if (this.#state !== SessionState.open) return true;
     this.#host.counters.packetsIn++;
     this.#heartbeat.alive();
+    this.#observer?.onReceived(packet);
     switch (packet.type) {
       case PacketType.message:
         if (packet.binary === null) this.#connection?.text(packet.text);
@@ -202,7 +211,9 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
     if (data.charCodeAt(0) === 52) {
       this.#host.counters.packetsIn++;
       this.#heartbeat.alive();
-      this.#connection?.text(data.slice(1));
+      const text = data.slice(1);
+      this.#observer?.onReceived({ type: PacketType.message, text, binary: null });
+      this.#connection?.text(text);
       return;
     }
     const decoded = decodePacket(data);
@@ -218,6 +229,7 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
     if (from !== this.#socket || this.#state !== SessionState.open) return;
     this.#host.counters.packetsIn++;
     this.#heartbeat.alive();
+    this.#observer?.onReceived({ type: PacketType.message, text: "", binary: data });
     this.#connection?.binary(data);
   }
 
@@ -254,6 +266,7 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
       if (queue.length === 1) queue.length = 0;
       else this.#queue = [];
       this.#queuedBytes = 0;
+      this.#observer?.onFlushed();
     }
     if (this.#state === SessionState.closing) this.#end(this.reason, CloseCode.noStatus);
   }
@@ -270,6 +283,7 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
     // The end waits for the next poll: the stock client acts upon a close at once and upon packets a moment later, so that
     // in one answer the close would swallow them.
     polling.answer(text);
+    this.#observer?.onFlushed();
   }
 
   #enqueue(packet: Outgoing): void {
@@ -316,6 +330,7 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
   /* ---------------------------------------------------------------- HeartbeatOwner */
 
   onBeat(): void {
+    this.#observer?.onBeat();
     this.#enqueue(PING);
   }
 
@@ -331,6 +346,7 @@ export class Session implements Line, HeartbeatOwner, PollingOwner, WebSocketOwn
     if (data === `${PacketType.ping}probe`) {
       socket.write(PROBE_ANSWER);
       this.#probed = true;
+      this.#observer?.onUpgrading();
       // The client moves when its poll has come back; waiting for the next packet could take a heartbeat (25 s).
       if (this.#polling?.waiting) this.onPoll();
     } else if (data === PacketType.upgrade) {

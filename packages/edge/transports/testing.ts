@@ -214,7 +214,7 @@ export class FakeConnection implements Connection {
 
 export function outgoing(text: string, attachments: Uint8Array[] = [], volatile = false): Outgoing {
   const bytes = Buffer.byteLength(text) + attachments.reduce((sum, a) => sum + a.length, 0);
-  return { text, attachments, volatile, bytes, wire: null };
+  return { text, attachments, volatile, compress: true, bytes, wire: null };
 }
 
 /** Transports on a fake clock with a hub that listens, and short ways to play a client. */

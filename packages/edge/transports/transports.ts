@@ -233,7 +233,7 @@ class EngineTransports implements Transports, SessionHost {
   #open(incoming: Incoming, request: TransportRequest, id: string): void {
     // A second session of the same name would take over the first one's requests.
     if (id === "" || this.#sessions.has(id)) {
-      this.#refuse(incoming, { code: EngineErrorCode.badRequest });
+      this.#refuse(incoming, { code: EngineErrorCode.badRequest, name: "ID_GENERATION_ERROR" });
       return;
     }
     const { allowUpgrades, transports, pingIntervalMs, pingTimeoutMs, messageBytesMax, cookie } = this.settings;
@@ -248,7 +248,7 @@ class EngineTransports implements Transports, SessionHost {
     if (incoming.transport === "polling") {
       const session = this.#session(id, request);
       session.startPolling(opening);
-      session.bind(this.#options.open(session, handshakeOf(request)));
+      session.bind(this.#options.open(session, handshakeOf(request), request.requestId));
       if (cookie !== null) incoming.fields.push("set-cookie", cookieOf(cookie, id));
       this.#addHookFields(incoming, request);
       session.poll(incoming.exchange, incoming.fields);
@@ -259,7 +259,7 @@ class EngineTransports implements Transports, SessionHost {
     const session = this.#session(id, request);
     const socket = new WebSocketTransport(switched.stream, session, this.clock, messageBytesMax);
     session.startWebSocket(socket);
-    session.bind(this.#options.open(session, handshakeOf(request)));
+    session.bind(this.#options.open(session, handshakeOf(request), request.requestId));
     socket.start(switched.head);
   }
 
@@ -293,6 +293,7 @@ class EngineTransports implements Transports, SessionHost {
     if (!checked.ok) {
       this.counters.refused++;
       const body = encodeEngineError(EngineErrorCode.badRequest);
+      this.#options.onRefused?.(exchange.id, { code: EngineErrorCode.badRequest, name: "TRANSPORT_HANDSHAKE_ERROR" });
       refuse(exchange, checked.status, [...checked.fields, "content-type", "application/json"], body);
       return null;
     }
@@ -307,8 +308,10 @@ class EngineTransports implements Transports, SessionHost {
     return switched;
   }
 
-  #refuse(incoming: Incoming, { code, message }: Refusal): void {
+  #refuse(incoming: Incoming, refusal: Refusal): void {
+    const { code, message } = refusal;
     this.counters.refused++;
+    this.#options.onRefused?.(incoming.exchange.id, refusal);
     const { exchange, upgrade, fields } = incoming;
     const { authority } = exchange.head;
     const seen = { code, address: exchange.client.address, origin: fieldOf(exchange, "origin"), authority };

@@ -24,6 +24,8 @@ export interface Refusal {
   readonly code: EngineErrorCode;
   /** Instead of the table's message. */
   readonly message?: string;
+  /** What exactly was wrong, in the reference's words, where the code alone does not say. */
+  readonly name?: string;
 }
 
 /** What holds for every request. */
@@ -39,7 +41,9 @@ export function verify(incoming: Incoming, settings: Settings, rule: OriginRule)
 /** What holds for a request that opens a session. Its protocol version is looked at after the application's word. */
 export function verifyHandshake(incoming: Incoming): Refusal | null {
   if (incoming.exchange.head.method !== "GET") return { code: EngineErrorCode.badHandshakeMethod };
-  if ((incoming.transport === "websocket") !== incoming.upgrade) return { code: EngineErrorCode.badRequest };
+  if ((incoming.transport === "websocket") !== incoming.upgrade) {
+    return { code: EngineErrorCode.badRequest, name: "TRANSPORT_HANDSHAKE_ERROR" };
+  }
   return null;
 }
 
@@ -48,7 +52,8 @@ export function verifyContinuation(incoming: Incoming, current: TransportName | 
   if (current === null) return { code: EngineErrorCode.unknownSid };
   const { upgrade, transport, query, exchange } = incoming;
   const mismatch = upgrade ? transport !== "websocket" : transport !== current;
-  if (mismatch || query.get("EIO") !== "4") return { code: EngineErrorCode.badRequest };
+  if (mismatch) return { code: EngineErrorCode.badRequest, name: "TRANSPORT_MISMATCH" };
+  if (query.get("EIO") !== "4") return { code: EngineErrorCode.badRequest, name: "PROTOCOL_MISMATCH" };
   const { method } = exchange.head;
   return method === "GET" || (method === "POST" && !upgrade) ? null : { code: EngineErrorCode.badRequest };
 }

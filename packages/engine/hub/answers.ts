@@ -65,7 +65,8 @@ export class Answers {
       question.timer = clock.after(emit.timeoutMs, () => outbox.run(() => this.#finish(question)));
     }
     const { json, attachments } = emit.payload;
-    const packet = new Packet(encodeEvent(namespace.name, id, json, attachments.length), attachments, emit.volatile);
+    const encoded = encodeEvent(namespace.name, id, json, attachments.length);
+    const packet = new Packet(encoded, attachments, emit.volatile, emit.compress);
     for (const socket of sockets) socket.sink.send(packet);
     const oldest = own.values().next().value;
     if (own.size > limits.answersMax && oldest !== undefined) this.#finish(oldest);

@@ -57,6 +57,8 @@ export interface Outgoing {
   readonly attachments: readonly Uint8Array[];
   /** May be dropped when the client is slow. */
   readonly volatile: boolean;
+  /** False when the server asked that its frames are not compressed. */
+  readonly compress: boolean;
   /** What it counts for in an out-queue. */
   readonly bytes: number;
   wire: unknown;
@@ -131,7 +133,14 @@ export type ToServer =
       /** Set when the client waits for an acknowledgement: name it in `reply`. */
       readonly ack: number | null;
     }
-  /** One client's answer to an emit that asked for answers. */
+  /** Another server of this hub has something to say to the servers; with `ask`, it waits for a `server-reply`. */
+  | {
+      readonly type: "server-event";
+      readonly namespace: string;
+      readonly payload: Payload;
+      readonly ask: number | null;
+    }
+  /** One client's answer to an emit that asked for answers; `socket` is empty when it is another server's. */
   | { readonly type: "answer"; readonly emit: number; readonly socket: string; readonly payload: Payload }
   /** No more answers will come. `expected` were asked; `missing` of them timed out or went away. */
   | { readonly type: "answered"; readonly emit: number; readonly expected: number; readonly missing: number }
@@ -171,6 +180,8 @@ export type ToHub =
       readonly payload: Payload;
       /** May be dropped for slow clients; never stored. */
       readonly volatile: boolean;
+      /** False: its frames are not compressed, whatever the transports may do. */
+      readonly compress: boolean;
       /** Set when answers of the clients are wanted: the server's own number for this emit. Never stored. */
       readonly answers: number | null;
       /** With `answers`: when to give up, in ms; 0 for never. */
@@ -180,6 +191,17 @@ export type ToHub =
       /** Idempotency key: a second emit with it publishes nothing and gets the first one's receipt. */
       readonly key: string | null;
     }
+  /** To all other servers of this hub. With `answers`, each is asked; what comes of it are `answer` and `answered`. */
+  | {
+      readonly type: "server-emit";
+      readonly namespace: string;
+      readonly payload: Payload;
+      readonly answers: number | null;
+      /** With `answers`: when to give up, in ms; 0 for never. */
+      readonly timeoutMs: number;
+    }
+  /** Answer to a `server-event` that asked for one. */
+  | { readonly type: "server-reply"; readonly ask: number; readonly payload: Payload }
   /** Answer to a client's event that asked for one. */
   | { readonly type: "reply"; readonly socket: string; readonly ack: number; readonly payload: Payload }
   | { readonly type: "join"; readonly to: Selector; readonly rooms: readonly string[] }

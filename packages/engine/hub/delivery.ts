@@ -106,7 +106,9 @@ export class Delivery {
     const { json, attachments } = emit.payload;
     // Volatile ones get the offset too: the stock client takes any trailing string for one.
     const text = this.#registry.surroundings.recovery ? appendOffset(json, namespace.offset) : json;
-    const packet = new Packet(encodeEvent(namespace.name, null, text, attachments.length), attachments, emit.volatile);
+    const { volatile, compress } = emit;
+    const encoded = encodeEvent(namespace.name, null, text, attachments.length);
+    const packet = new Packet(encoded, attachments, volatile, compress);
     namespace.send(emit.to, packet);
     return packet;
   }

@@ -32,6 +32,7 @@ import { Registry } from "./registry.ts";
 import { RoomChange, Rooms } from "./rooms.ts";
 import { SeatState, type ServerSeat } from "./seat.ts";
 import { Seating } from "./seating.ts";
+import { ServerTalk } from "./server-talk.ts";
 import { Sessions } from "./sessions.ts";
 import type { HubSocket, Seat } from "./socket.ts";
 import { type HubStatus, statusOf } from "./status.ts";
@@ -65,6 +66,7 @@ export class Hub implements ConnectionEvents {
   readonly #arrivals: Arrivals;
   readonly #delivery: Delivery;
   readonly #rooms: Rooms;
+  readonly #talk: ServerTalk;
   #closed = false;
 
   constructor(options: HubOptions) {
@@ -93,6 +95,7 @@ export class Hub implements ConnectionEvents {
     this.#arrivals = new Arrivals(registry, this.#sessions, this.#seating, this.#departures, recoveries);
     this.#delivery = new Delivery(registry, this.#sessions, this.#answers);
     this.#rooms = new Rooms(registry, this.#sessions, this.#departures);
+    this.#talk = new ServerTalk(registry.surroundings, this.#seating.seats);
   }
 
   /** A transport has a new client. What the client sends goes to what is returned. */
@@ -130,6 +133,7 @@ export class Hub implements ConnectionEvents {
         this.#registry.surroundings.logger.info({ instance, sockets: seat.sockets.size }, "hub: a server is gone");
         outbox.run(() => {
           this.#answers.abandon(seat);
+          this.#talk.gone(seat);
           this.#seating.close(seat, SeatState.gone);
         });
       },
@@ -147,7 +151,10 @@ export class Hub implements ConnectionEvents {
     });
     this.#seating.stop();
     this.#sessions.close();
-    for (const seat of this.#seating.seats) this.#answers.abandon(seat);
+    for (const seat of this.#seating.seats) {
+      this.#answers.abandon(seat);
+      this.#talk.gone(seat);
+    }
   }
 
   status(): HubStatus {
@@ -174,6 +181,12 @@ export class Hub implements ConnectionEvents {
         break;
       case "emit":
         this.#delivery.emit(seat, message);
+        break;
+      case "server-emit":
+        this.#talk.emit(seat, message);
+        break;
+      case "server-reply":
+        this.#talk.reply(seat, message.ask, message.payload);
         break;
       case "reply":
         this.#delivery.reply(message.socket, message.ack, message.payload);

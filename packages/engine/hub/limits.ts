@@ -24,6 +24,8 @@ export const hubLimits = Object.freeze({
   acknowledgementsMax: 10_000,
   /** Emits of one server that wait for clients' answers; beyond it the oldest is given up. */
   answersMax: 10_000,
+  /** Server-side emits of one server that wait for other servers' answers; beyond it the oldest is given up. */
+  serverAnswersMax: 10_000,
   /** Bytes of missed events that a client is sent on recovery; beyond it the session is not recovered. */
   recoveryBytesMax: limits.outQueueBytesMax / 2,
   /** Bytes of the last events of all streams that are kept at hand for clients that come back soon. */

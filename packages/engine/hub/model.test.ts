@@ -125,6 +125,7 @@ class World {
       type: "emit",
       to: { namespace: "/", rooms, except },
       payload: payloadOf(name),
+      compress: true,
       volatile: false,
       answers: null,
       timeoutMs: 0,

@@ -7,14 +7,16 @@ export class Packet implements Outgoing {
   readonly text: string;
   readonly attachments: readonly Uint8Array[];
   readonly volatile: boolean;
+  readonly compress: boolean;
   readonly bytes: number;
   /** The transports' own: a slot that is there from the start, so that all packets have one shape. */
   wire: unknown = null;
 
-  constructor(text: string, attachments: readonly Uint8Array[] = NONE, volatile = false) {
+  constructor(text: string, attachments: readonly Uint8Array[] = NONE, volatile = false, compress = true) {
     this.text = text;
     this.attachments = attachments;
     this.volatile = volatile;
+    this.compress = compress;
     let bytes = Buffer.byteLength(text);
     for (const attachment of attachments) bytes += attachment.length;
     this.bytes = bytes;

@@ -195,6 +195,7 @@ export class FakeServer implements ServerPort {
       to: { namespace: "/", rooms, except: [] },
       payload: payloadOf(...args),
       volatile: false,
+      compress: true,
       answers: null,
       timeoutMs: 0,
       receipt: null,
