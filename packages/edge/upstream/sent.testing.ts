@@ -101,7 +101,7 @@ export function serviceOf(options: Partial<ServiceOptions> & { clock?: Clock } =
 }
 
 export async function withInstance(
-  server: RawServer,
+  server: { readonly port: number },
   options: Partial<ServiceOptions> = {},
 ): Promise<{ service: Service; log: WatchedLog }> {
   const made = serviceOf(options);

@@ -1,12 +1,28 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { describe, it } from "node:test";
 import { FakeClock } from "@tideway/base/testing";
 import { encodeRequestHead } from "@tideway/wire/http1";
 import type { Service, UpstreamConnection } from "./index.ts";
-import { ok, raw, Sent, until, withInstance } from "./sent.testing.ts";
-import type { RawAnswer } from "./testing.ts";
+import { ok, open, raw, Sent, until, withInstance } from "./sent.testing.ts";
 
-const answers: RawAnswer = (socket) => socket.write(ok);
+/** A server that answers to GET at once, and to POST when its body has come. */
+async function patient(): Promise<{ port: number }> {
+  const server = createServer((socket) => {
+    let text = "";
+    socket.on("error", () => {});
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+      if (!(text.startsWith("GET") ? /\r\n\r\n$/ : /\r\n\r\nok$/).test(text)) return;
+      text = "";
+      socket.write(ok);
+    });
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  open.push(server);
+  return server.address() as AddressInfo;
+}
 
 /** A request whose body comes when `finish` is called. */
 class Upload extends Sent {
@@ -38,7 +54,7 @@ describe("requests whose bodies are slow", () => {
   const few = { limits: { upstreamConnectionsMax: 4, upstreamWaitersMax: 4 } };
 
   it("have half of an instance's connections; whole requests are served by the rest, past those that wait", async () => {
-    const server = await raw(answers);
+    const server = await patient();
     const { service } = await withInstance(server, few);
     const uploads = [new Upload(service), new Upload(service), new Upload(service)];
     assert.deepEqual(
@@ -59,7 +75,7 @@ describe("requests whose bodies are slow", () => {
 
   it("have half of the queue, too, and wait no longer than others", async () => {
     const clock = new FakeClock();
-    const server = await raw(answers);
+    const server = await raw(() => {});
     const { service } = await withInstance(server, { ...few, clock, health: { everyMs: 1e9 } });
     const uploads = Array.from({ length: 5 }, () => new Upload(service));
     assert.equal(await uploads[4]!.over, "crowded");
@@ -83,7 +99,7 @@ describe("requests whose bodies are slow", () => {
   });
 
   it("have half of the requests where those are bounded", async () => {
-    const server = await raw(answers);
+    const server = await patient();
     const { service } = await withInstance(server, { requestsMax: 2 });
     const uploads = [new Upload(service), new Upload(service)];
     assert.equal(uploads[1]!.connection, null);
