@@ -143,6 +143,8 @@ export interface Exchange {
   respond(status: number, fields: FieldList, bodyLength: number): void;
   /** A piece of the response's body; false when the caller should wait for `onDrain`. The listener keeps the bytes. */
   write(chunk: Uint8Array): boolean;
+  /** `write` copies pieces up to this size, so that the caller may use their memory again as soon as it returns. None: absent. */
+  readonly copiesBytesMax?: number;
   /** True when no byte that was given to `write` is held any more, so that its memory may be used again. Unknown: absent. */
   readonly flushed?: boolean;
   /** The response is whole. Trailers go out only on chunked responses. */

@@ -20,6 +20,7 @@ import {
   encodeLastChunk,
   encodeResponseHead,
   Framing,
+  latin1,
   type RequestMeta,
 } from "@tideway/wire/http1";
 import { DRAIN_BYTES_MAX, JOIN_BYTES_MAX } from "./contract.ts";
@@ -44,8 +45,10 @@ export interface Line {
     /** Records of requests are wanted. */
     readonly recording: boolean;
     readonly clock: Pick<Clock, "now">;
-    /** The current second's `date: …` line. */
-    dateLine(): string;
+    readonly tick: {
+      /** The current second's `date: …` line. */
+      dateLine(): string;
+    };
   };
   /** The body may be delivered (again). */
   wake(): void;
@@ -90,6 +93,8 @@ export class HttpExchange implements GuardedExchange {
   #cutBy: ExchangeEnd | null = null;
   #bodyBytesMax = Number.POSITIVE_INFINITY;
 
+  /** See base: what is joined into one write is copied. */
+  readonly copiesBytesMax = JOIN_BYTES_MAX;
   answer: Answer = Answer.none;
   status = 0;
   bytesIn = 0;
@@ -190,7 +195,7 @@ export class HttpExchange implements GuardedExchange {
 
     const kept = this.#ownFields(line, status, fields);
     if (kept === null) return;
-    let prepared = isDated(kept) ? "" : line.server.dateLine();
+    let prepared = isDated(kept) ? "" : line.server.tick.dateLine();
     prepared += `x-request-id: ${this.id}\r\n`;
     if (this.closing) prepared += "connection: close\r\n";
     else if (old) prepared += "connection: keep-alive\r\n";
@@ -216,7 +221,7 @@ export class HttpExchange implements GuardedExchange {
     this.bytesOut += chunk.length;
     const chunked = this.#framing === Framing.chunked;
     if (chunk.length <= JOIN_BYTES_MAX) {
-      const text = asLatin1(chunk);
+      const text = latin1(chunk, 0, chunk.length);
       line.output.text(chunked ? encodeChunkHead(chunk.length) + text + chunkEnd : text);
     } else {
       if (chunked) line.output.text(encodeChunkHead(chunk.length));
@@ -374,9 +379,4 @@ export class HttpExchange implements GuardedExchange {
     const { bodyLength } = this.head;
     return this.awaitsContinue || bodyLength - this.bytesIn > DRAIN_BYTES_MAX;
   }
-}
-
-function asLatin1(chunk: Uint8Array): string {
-  const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  return buffer.toString("latin1");
 }

@@ -4,18 +4,19 @@
  */
 import type { Socket } from "node:net";
 import { PENDING_BYTES_MAX } from "./contract.ts";
+import type { Tick } from "./tick.ts";
 
 export class Output {
   readonly #socket: Socket;
-  readonly #flushLater: (output: Output) => void;
+  readonly #tick: Tick;
   #pending = "";
-  /** The listener will call `tickEnded`. */
+  /** The tick will call `tickEnded`. */
   #due = false;
   #flushed = 0;
 
-  constructor(socket: Socket, flushLater: (output: Output) => void) {
+  constructor(socket: Socket, tick: Tick) {
     this.#socket = socket;
-    this.#flushLater = flushLater;
+    this.#tick = tick;
   }
 
   /** Bytes of text and data so far, framing included; those that wait for the end of the tick too. */
@@ -47,7 +48,7 @@ export class Output {
     if (this.#pending.length > PENDING_BYTES_MAX) this.flush();
     else if (!this.#due) {
       this.#due = true;
-      this.#flushLater(this);
+      this.#tick.add(this);
     }
   }
 

@@ -1,14 +1,15 @@
 /**
- * What the connections of one listener have in common: limits, the request ids, the current second's date, and the list
- * of those that have something to write at the end of this tick.
+ * What the connections of one listener have in common: limits, whom they tell, the request ids, the tick that they are in.
  */
 import type { Socket } from "node:net";
 import type { AddressRanges, Clock, GuardedExchange, Logger } from "@tideway/base";
-import { formatHttpDate } from "@tideway/wire/fields";
 import { Census, type CensusOptions } from "./census.ts";
 import type { Connection } from "./connection.ts";
 import type { ListenerChanges, ListenerLimits, ListenerOptions, RequestRecord, UpgradeEnd } from "./contract.ts";
-import type { Output } from "./output.ts";
+import { Tick } from "./tick.ts";
+
+/** The last two digits of a count in base 36: they are looked up, the others change rarely. */
+const ID_LOWS: readonly string[] = Array.from({ length: 36 * 36 }, (_, low) => low.toString(36).padStart(2, "0"));
 
 export class Shared {
   readonly clock: Clock;
@@ -29,11 +30,11 @@ export class Shared {
 
   readonly onRecord: ((record: RequestRecord) => void) | undefined;
   readonly onUpgradeEnd: ((end: UpgradeEnd) => void) | undefined;
+  readonly tick: Tick;
   readonly #idPrefix: string;
   #idCount = 0;
-  #dateSecond = -1;
-  #dateLine = "";
-  #due: Output[] = [];
+  /** The id up to its last two digits. */
+  #idHead: string;
 
   constructor(options: ListenerOptions) {
     this.clock = options.clock;
@@ -46,7 +47,9 @@ export class Shared {
     this.onExchange = (exchange) => options.onExchange(exchange);
     this.onRecord = options.onRecord === undefined ? undefined : (record) => options.onRecord?.(record);
     this.onUpgradeEnd = options.onUpgradeEnd === undefined ? undefined : (end) => options.onUpgradeEnd?.(end);
+    this.tick = new Tick(options.clock);
     this.#idPrefix = `${options.random.id(6)}-`;
+    this.#idHead = this.#idPrefix;
   }
 
   reconfigure(changes: ListenerChanges): void {
@@ -71,31 +74,10 @@ export class Shared {
 
   /** Unique, not unguessable: a random start of the process and a count. */
   nextId(): string {
-    this.#idCount++;
-    return this.#idPrefix + this.#idCount.toString(36);
+    const low = ++this.#idCount % ID_LOWS.length;
+    if (low === 0) this.#idHead = this.#idPrefix + (this.#idCount / ID_LOWS.length).toString(36);
+    return this.#idHead + (this.#idCount < ID_LOWS.length ? low.toString(36) : ID_LOWS[low]!);
   }
-
-  dateLine(): string {
-    const wall = this.clock.wall();
-    const second = Math.floor(wall / 1000);
-    if (second !== this.#dateSecond) {
-      this.#dateSecond = second;
-      this.#dateLine = `date: ${formatHttpDate(wall)}\r\n`;
-    }
-    return this.#dateLine;
-  }
-
-  /** One deferred call per tick, however many connections have something to write. */
-  readonly flushLater = (output: Output): void => {
-    if (this.#due.length === 0) this.clock.defer(this.#flushAll);
-    this.#due.push(output);
-  };
-
-  readonly #flushAll = (): void => {
-    const due = this.#due;
-    this.#due = [];
-    for (const output of due) output.tickEnded();
-  };
 
   /** A connection has closed, upgraded or not: its bytes are counted, and its place is free. */
   closed(socket: Socket, seat: string): void {

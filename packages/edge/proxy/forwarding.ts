@@ -183,8 +183,13 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
   }
 
   onUpstreamBody(chunk: Buffer): void {
-    if (!this.#exchange.write(chunk)) this.#connection?.pause();
-    this.#recycle();
+    const connection = this.#connection;
+    const exchange = this.#exchange;
+    if (connection === null) return;
+    const { copiesBytesMax = 0 } = exchange;
+    const copied = chunk.length <= copiesBytesMax;
+    if (!exchange.write(copied ? chunk : connection.keep(chunk))) connection.pause();
+    if (!copied) this.#recycle();
   }
 
   onDrain(): void {

@@ -34,6 +34,8 @@ const removedFromRequests: ReadonlySet<string> = new Set([...removedFromTrusted,
 /** Removed from responses besides: the listener sets the one, the other speaks to a client of a proxy, which ours is not. */
 const removedFromResponses: ReadonlySet<string> = new Set(["x-request-id", "proxy-authenticate"]);
 
+const none: FieldList = [];
+
 /** The fields of a response that go on to the client. */
 export function responseFields(fields: FieldList): FieldList {
   return endToEndFields(fields, removedFromResponses);
@@ -65,16 +67,17 @@ export function requestHead(
   upgrade: string,
 ): string {
   const { head } = exchange;
-  const host = ["host", hostOf(route.hostField, head, instance)];
   const target = forwardedPath(head.path, route) + head.query;
+  const host = hostOf(route.hostField, head, instance);
   const received = tracing === null ? null : readTrace(head.fields);
   let own = `x-request-id: ${exchange.id}\r\n`;
   if (received !== null && received !== "") exchange.trace = received;
   else if (tracing !== null && tracing.source !== null) own += newTrace(exchange, tracing.source, tracing.flags);
   if (route.requestFields === null && upgrade === "" && received !== "") {
-    return encodeRequestHead(head.method, target, host, requestFraming(head), passingLines(exchange) + own);
+    const lines = passingLines(exchange) + own;
+    return encodeRequestHead(head.method, target, none, requestFraming(head), lines, hostLine(host, head));
   }
-  let fields = [...host, ...passingFields(exchange)];
+  let fields = ["host", host, ...passingFields(exchange)];
   if (received === "") fields = withoutTrace(fields);
   let lines = forwardingLines(exchange) + own;
   if (route.requestFields !== null) {
@@ -107,6 +110,11 @@ function forwardingLines({ head, client }: Exchange): string {
   const proto = client.secure ? "https" : "http";
   if (client.via === undefined) return newForwarding(client.address, proto, head.authority);
   return keptForwarding(head, client, client.via, proto);
+}
+
+/** What the client said was checked when it was read. */
+function hostLine(host: string, head: RequestHead): string {
+  return host === head.authority ? `host: ${host}\r\n` : encodeFieldLines(["host", host]);
 }
 
 function hostOf(hostField: string, head: RequestHead, { host, port }: { host: string; port: number }): string {

@@ -13,6 +13,15 @@ const handOnMin = 16 * 1024;
 const sparesMax = 4;
 const none: Buffer[] = [];
 const shared = Buffer.allocUnsafeSlow(readBytes);
+/** Views of the shared buffer by their length, made once: most messages are small and of few lengths. */
+const views: Buffer[] = [];
+const viewsMax = 4 * 1024;
+
+function sharedView(bytes: number): Buffer {
+  if (bytes >= viewsMax) return shared.subarray(0, bytes);
+  while (views.length <= bytes) views.push(shared.subarray(0, views.length));
+  return views[bytes]!;
+}
 
 export class ReadBuffer {
   #current: Buffer = shared;
@@ -31,6 +40,7 @@ export class ReadBuffer {
   view(bytesRead: number): Buffer {
     this.#lastRead = bytesRead;
     this.#landed = true;
+    if (this.#current === shared) return sharedView(bytesRead);
     return bytesRead === readBytes ? this.#current : this.#current.subarray(0, bytesRead);
   }
 

@@ -198,7 +198,12 @@ export class UpstreamConnection implements ResponseSink {
     return this.#socket.writableLength === 0;
   }
 
-  /** What `onUpstreamBody` was given is not held any more: its memory is used for the next read. */
+  /** A piece of what `onUpstreamBody` is given, within that call, as bytes that last: a copy when it is small. */
+  keep(piece: Buffer): Buffer {
+    return this.#read.keep(piece);
+  }
+
+  /** What was kept is not held any more: its memory is used for the next read. */
   recycle(): void {
     this.#read.recycle();
   }
@@ -215,7 +220,7 @@ export class UpstreamConnection implements ResponseSink {
   #onRead(bytesRead: number): void {
     const chunk = this.#read.view(bytesRead);
     // With `onread` a socket emits no data; whoever took over an upgraded one expects the event.
-    if (this.#state === State.upgraded) this.#socket.emit("data", this.#read.keep(chunk));
+    if (this.#state === State.upgraded) this.#socket.emit("data", this.#read.give(chunk));
     else this.#onData(chunk);
   }
 
@@ -254,7 +259,7 @@ export class UpstreamConnection implements ResponseSink {
 
   onBody(chunk: Buffer): void {
     if (this.#handler === null) this.#decoder.halt();
-    else this.#handler.onUpstreamBody(this.#read.keep(chunk));
+    else this.#handler.onUpstreamBody(chunk);
   }
 
   onEnd(trailers: FieldList): void {

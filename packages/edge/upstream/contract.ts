@@ -82,7 +82,7 @@ export interface WhenDown {
 export interface UpstreamHandler {
   onUpstreamInterim(status: number, fields: FieldList): void;
   onUpstreamHead(head: ResponseHead): void;
-  /** The bytes are the handler's to keep. */
+  /** The bytes are lent until it returns: what must last is asked for with the connection's `keep`. */
   onUpstreamBody(chunk: Buffer): void;
   /** The response is whole. The connection is no longer the handler's. */
   onUpstreamEnd(trailers: FieldList): void;

@@ -79,17 +79,31 @@ const statusLines: readonly string[] = Array.from({ length: 600 }, (_, status) =
 const unsafeValue = /[^\t\x20-\x7e\x80-\xff]/;
 const unsafeTarget = /[^\x21-\x7e]/;
 
-/** A request's head. `prepared` holds further lines, each ended by CRLF, that the caller vouches for. */
+const methods: ReadonlySet<string> = new Set("GET HEAD POST PUT PATCH DELETE OPTIONS".split(" "));
+/** The last target that was found good: often it is the next one too. */
+let goodTarget = "/";
+
+function assertTarget(target: string): void {
+  if (target === goodTarget) return;
+  assert(target !== "" && !unsafeTarget.test(target), "a target holds visible ASCII only");
+  goodTarget = target;
+}
+
+/**
+ * A request's head. `prepared` holds further lines, each ended by CRLF, that the caller vouches for; `leading` the same, before all
+ * others, for `host` stands first.
+ */
 export function encodeRequestHead(
   method: string,
   target: string,
   fields: FieldList,
   framing: number,
   prepared = "",
+  leading = "",
 ): string {
-  assert(isToken(method), "a method is a token");
-  assert(target !== "" && !unsafeTarget.test(target), "a target holds visible ASCII only");
-  return `${method} ${target} HTTP/1.1\r\n${encodeFieldLines(fields)}${framingLine(framing)}${prepared}\r\n`;
+  assert(methods.has(method) || isToken(method), "a method is a token");
+  assertTarget(target);
+  return `${method} ${target} HTTP/1.1\r\n${leading}${encodeFieldLines(fields)}${framingLine(framing)}${prepared}\r\n`;
 }
 
 /** A response's head, final or interim; see {@link encodeRequestHead}. */

@@ -4,7 +4,7 @@
  */
 import type { FieldList, Memo, RequestHead } from "@tideway/base";
 import { BodyReader } from "./body.ts";
-import { CR, isToken, LF, latin1, standsAt } from "./bytes.ts";
+import { CR, isToken, LF, latin1, ownBytes, standsAt } from "./bytes.ts";
 import type { HeadLimits, RequestMeta, RequestSink } from "./contract.ts";
 import { type HttpFaultCode, requestFaults } from "./faults.ts";
 import { ConnectionBit, connectionBits, encodingFault, parseLength } from "./framing.ts";
@@ -61,10 +61,10 @@ interface FieldFacts {
  */
 interface Remembered {
   /** The field lines up to and with the empty line, of a head of HTTP/1.1. */
-  readonly lines: string;
+  readonly lines: Buffer;
   readonly facts: FieldFacts;
   /** The last head with them, and its first line. */
-  firstLine: string;
+  firstLine: Buffer;
   head: RequestHead;
 }
 
@@ -208,7 +208,7 @@ export class RequestDecoder {
     };
     const head = readTarget(firstLine, start, method, facts);
     if (typeof head === "string") return void this.#fail(head, 0);
-    this.#remembered = repeats ? { lines, facts, firstLine, head } : null;
+    this.#remembered = repeats ? { lines: ownBytes(lines), facts, firstLine: ownBytes(firstLine), head } : null;
     this.#lastLines = lines.length <= REMEMBERED_BYTES_MAX ? lines : "";
     this.#tell(head, facts);
   }
@@ -229,7 +229,7 @@ export class RequestDecoder {
         this.#fail(head, start);
         return true;
       }
-      remembered.firstLine = firstLine;
+      remembered.firstLine = ownBytes(firstLine);
       remembered.head = head;
     }
     this.#tell(remembered.head, facts);

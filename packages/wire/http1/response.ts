@@ -4,7 +4,7 @@
  */
 import type { FieldList } from "@tideway/base";
 import { BodyReader, UNTIL_CLOSE } from "./body.ts";
-import { latin1, standsAt } from "./bytes.ts";
+import { latin1, ownBytes, standsAt } from "./bytes.ts";
 import type { HeadLimits, ResponseHead, ResponseSink } from "./contract.ts";
 import { type HttpFaultCode, responseFaults } from "./faults.ts";
 import { ConnectionBit, connectionBits, encodingFault, parseLength } from "./framing.ts";
@@ -24,7 +24,7 @@ const REMEMBERED_BYTES_MAX = 2 * 1024;
  * row is remembered with what it led to: when the bytes are the same, so is everything that they mean.
  */
 interface Remembered {
-  readonly text: string;
+  readonly bytes: Buffer;
   /** Whether the request was HEAD: it says whether a body follows. */
   readonly headOnly: boolean;
   readonly framing: number;
@@ -82,8 +82,8 @@ export class ResponseDecoder {
     while (this.#phase === Phase.head) {
       if (at >= chunk.length) return at;
       const known = this.#heads.begun ? null : this.#remembered;
-      if (known !== null && known.headOnly === this.#headOnly && standsAt(known.text, chunk, at)) {
-        at += known.text.length;
+      if (known !== null && known.headOnly === this.#headOnly && standsAt(known.bytes, chunk, at)) {
+        at += known.bytes.length;
         this.#tell(known.head, known.framing);
         if (this.#halted) return at;
         break;
@@ -153,7 +153,7 @@ export class ResponseDecoder {
       version,
       upgrade: status === 101,
     });
-    this.#remembered = repeats ? { text, headOnly: this.#headOnly, framing, head } : null;
+    this.#remembered = repeats ? { bytes: ownBytes(text), headOnly: this.#headOnly, framing, head } : null;
     this.#lastText = text.length <= REMEMBERED_BYTES_MAX ? text : "";
     this.#tell(head, framing);
   }
