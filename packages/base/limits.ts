@@ -60,12 +60,24 @@ export const limits = Object.freeze({
   messageBytesMax: 1_000_000,
   /** Binary attachments of one Socket.IO packet. */
   attachmentsMax: 10,
-  /** Bytes of client events that wait for a server during a handover, per socket. */
+  /** Connections of clients to one hub; a further one is closed at once, and tries again. */
+  realtimeConnectionsMax: 250_000,
+  /** Namespaces that one real-time connection is in; a CONNECT for one more ends the connection. */
+  namespacesPerConnectionMax: 64,
+  /** Rooms that one socket is in; it is not put into more, and its server is told so. */
+  roomsPerSocketMax: 4_096,
+  /** Bytes of client events that wait for a server during a handover, per socket; beyond it the connection is closed. */
   handoverQueueBytesMax: 1024 * 1024,
   /** How long a socket without a server waits for another. */
   handoverMs: 30_000,
   /** How long the stream keeps an event. */
   retentionMs: 24 * 60 * 60 * 1000,
+  /** Bytes of events that one stream keeps on disk; the oldest go first. */
+  retentionDiskBytes: 1024 * 1024 * 1024,
+  /** Bytes of events that all streams together keep in memory; the oldest of the fullest stream go first. */
+  retentionMemoryBytes: 64 * 1024 * 1024,
+  /** How long somebody whose line was lost is still taken to be in a room. */
+  presenceGraceMs: 10_000,
 });
 
 export type Limits = typeof limits;

@@ -248,6 +248,39 @@ for (const [transport, options] of transports) {
       assert.equal(await (await early).emitWithAck("who"), "late");
     });
 
+    test("a server killed between a handler and its answer: the stock client is told, comes back and misses nothing", async () => {
+      let handled = 0;
+      const { wire } = startOnWire("first", (io) =>
+        io.on("connection", (socket) => {
+          socket.on("slow", () => void handled++);
+          socket.on("after", (done) => done());
+        }),
+      );
+      const client = await join({ ...options, reconnection: true, reconnectionDelay: 20 });
+      const bystander = await join(options);
+      const heard: string[] = [];
+      client.on("news", (word: string) => heard.push(word));
+      const { id } = client;
+      const waits = client.emitWithAck("slow");
+      // Without a time-out of its own, and nobody who could answer any more.
+      const told = assert.rejects(waits, /socket has been disconnected/);
+      await client.emitWithAck("after");
+      const back = next(client, "connect");
+      const second = start("second", (io) =>
+        io.on("connection", (socket) => {
+          socket.on("slow", (done) => done(++handled));
+        }),
+      );
+      wire.cut();
+      await told;
+      second.emit("news", "meanwhile");
+      await back;
+      assert.deepEqual([client.id, client.recovered], [id, true]);
+      assert.equal(await client.emitWithAck("slow"), 2, "what was handled once was not handled again");
+      assert.deepEqual(heard, ["meanwhile"]);
+      assert.equal(bystander.connected, true);
+    });
+
     test("publish through any server has one order and one answer per key", async () => {
       const a = start("a", naming("a"));
       const b = start("b", naming("b"));

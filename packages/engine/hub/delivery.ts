@@ -53,6 +53,7 @@ export class Delivery {
     const id = socket?.acks?.get(ack);
     if (socket === undefined || id === undefined) return;
     socket.acks?.delete(ack);
+    socket.owed?.delete(ack);
     const { json, attachments } = payload;
     const packet = new Packet(encodeAck(socket.namespace, id, json, attachments.length), attachments);
     this.#registry.namespace(socket.namespace).pipeline.run(() => socket.sink.send(packet));
@@ -109,7 +110,7 @@ export class Delivery {
     const { volatile, compress } = emit;
     const encoded = encodeEvent(namespace.name, null, text, attachments.length);
     const packet = new Packet(encoded, attachments, volatile, compress);
-    namespace.send(emit.to, packet);
+    this.#registry.counters.deliveries += namespace.send(emit.to, packet);
     return packet;
   }
 

@@ -7,7 +7,7 @@ import { Packet } from "./outgoing.ts";
 import type { Registry } from "./registry.ts";
 import type { Seating } from "./seating.ts";
 import type { Sessions } from "./sessions.ts";
-import { type HubSocket, nowhere, SocketState } from "./socket.ts";
+import { type HubSocket, nowhere, type Seat, SocketState } from "./socket.ts";
 
 /** After these the client does not want its session back, or must not have it. */
 const finalReasons: ReadonlySet<DisconnectReason> = new Set([
@@ -49,6 +49,7 @@ export class Departures {
     socket.sink = nowhere;
     socket.missed = null;
     socket.acks = null;
+    socket.owed = null;
     if (namespace !== undefined) this.#registry.tidy(namespace);
   }
 
@@ -68,6 +69,21 @@ export class Departures {
     connection.timer = null;
     this.#registry.connections.delete(connection);
     for (const socket of [...connection.sockets.values()]) this.end(socket, reason);
+  }
+
+  /**
+   * A server is gone, and with it answers that it owed to clients: the handlers have run, perhaps to their end, so the
+   * events cannot be given to another. Socket.IO has no packet that says so; but a client whose line ends tells whoever
+   * waits ("socket has been disconnected"), comes back, and is recovered. So their lines are closed, and no others.
+   */
+  leaveUnanswered(seat: Seat): void {
+    const lines = new Set<ClientConnection>();
+    for (const { owed, connection } of this.#registry.sockets.values()) {
+      if (owed === null) continue;
+      for (const by of owed.values()) if (by === seat) lines.add(connection as ClientConnection);
+    }
+    this.#registry.counters.unanswered += lines.size;
+    for (const line of lines) this.closeLine(line, "transport close");
   }
 
   /** Closes a line. The stock client reconnects. */

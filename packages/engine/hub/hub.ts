@@ -107,6 +107,12 @@ export class Hub implements ConnectionEvents {
       line.close("server shutting down");
       return connection;
     }
+    if (this.#registry.connections.size >= limits.connectionsMax) {
+      this.#registry.counters.refusedConnections++;
+      connection.closedAlready = true;
+      line.close("forced close");
+      return connection;
+    }
     this.#registry.counters.connections++;
     this.#registry.connections.add(connection);
     this.#arrivals.watch(connection);
@@ -135,6 +141,7 @@ export class Hub implements ConnectionEvents {
           this.#answers.abandon(seat);
           this.#talk.gone(seat);
           this.#seating.close(seat, SeatState.gone);
+          this.#departures.leaveUnanswered(seat);
         });
       },
     };
@@ -234,7 +241,10 @@ export class Hub implements ConnectionEvents {
       socket.acks.set(ack, id);
       if (socket.acks.size > limits.acknowledgementsMax) {
         const oldest = socket.acks.keys().next().value;
-        if (oldest !== undefined) socket.acks.delete(oldest);
+        if (oldest !== undefined) {
+          socket.acks.delete(oldest);
+          socket.owed?.delete(oldest);
+        }
       }
     }
     this.#seating.deliver({ socket, payload, ack, weight: payloadWeight(payload), seq: 0 });

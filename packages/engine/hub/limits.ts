@@ -2,12 +2,16 @@
 import { limits } from "@tideway/base";
 
 export const hubLimits = Object.freeze({
-  /** Attachments of one packet, from clients. */
+  /** Attachments of one packet, from clients; a packet that announces more ends the connection. */
   attachmentsMax: limits.attachmentsMax,
+  /** Connections of clients at once; a further one is closed at once, and the stock client tries again later. */
+  connectionsMax: limits.realtimeConnectionsMax,
   /** UTF-16 units of a namespace's name, as a client may send it. */
   namespaceLengthMax: 512,
-  /** Namespaces that one connection may be in, or be waiting for, at once. */
-  namespacesPerConnectionMax: 64,
+  /** Namespaces that one connection may be in, or be waiting for, at once; the CONNECT for one more ends the connection. */
+  namespacesPerConnectionMax: limits.namespacesPerConnectionMax,
+  /** Rooms that one socket is in beside its own; it is not put into further ones, and its server is told so. */
+  roomsPerSocketMax: limits.roomsPerSocketMax,
   /** Bytes of client events that wait for a server during a handover, per socket; beyond it the connection is closed. */
   handoverQueueBytesMax: limits.handoverQueueBytesMax,
   /** Bytes of client events that one server has got and not yet handled; beyond it the sender's connection is closed. */

@@ -91,35 +91,37 @@ export class Namespace {
 
   /* ---------------------------------------------------------------- fan-out */
 
-  /** Sends to all that match; each gets it once. */
-  send(to: Selector, packet: Outgoing): void {
+  /** Sends to all that match; each gets it once. To how many. */
+  send(to: Selector, packet: Outgoing): number {
     const { rooms, except } = to;
-    if (except.length === 0 && rooms.length <= 1) {
-      this.#sendToOne(rooms[0], packet);
-      return;
-    }
+    if (except.length === 0 && rooms.length <= 1) return this.#sendToOne(rooms[0], packet);
     const mark = this.#marked(except);
+    let sent = 0;
     if (rooms.length === 0) {
-      for (const socket of this.members) if (socket.mark !== mark) socket.sink.send(packet);
-      return;
+      for (const socket of this.members) sent += sendOnce(socket, packet, mark);
+      return sent;
     }
     for (const room of rooms) {
       const members = this.rooms.get(room);
-      if (members !== undefined) for (const socket of members) sendOnce(socket, packet, mark);
+      if (members !== undefined) for (const socket of members) sent += sendOnce(socket, packet, mark);
       const named = this.sockets.get(room);
-      if (named !== undefined) sendOnce(named, packet, mark);
+      if (named !== undefined) sent += sendOnce(named, packet, mark);
     }
+    return sent;
   }
 
-  #sendToOne(room: string | undefined, packet: Outgoing): void {
+  #sendToOne(room: string | undefined, packet: Outgoing): number {
     if (room === undefined) {
       for (const socket of this.members) socket.sink.send(packet);
-      return;
+      return this.members.size;
     }
     const members = this.rooms.get(room);
     if (members !== undefined) for (const socket of members) socket.sink.send(packet);
+    const sent = members?.size ?? 0;
     const named = this.sockets.get(room);
-    if (named !== undefined && members?.has(named) !== true) named.sink.send(packet);
+    if (named === undefined || members?.has(named) === true) return sent;
+    named.sink.send(packet);
+    return sent + 1;
   }
 
   /** All that match, each once. */
@@ -172,8 +174,9 @@ export class Namespace {
   }
 }
 
-function sendOnce(socket: HubSocket, packet: Outgoing, mark: number): void {
-  if (socket.mark === mark) return;
+function sendOnce(socket: HubSocket, packet: Outgoing, mark: number): 0 | 1 {
+  if (socket.mark === mark) return 0;
   socket.mark = mark;
   socket.sink.send(packet);
+  return 1;
 }

@@ -34,8 +34,12 @@ interface Gap {
   readonly missed: Outgoing[];
   bytes: number;
   looked: number;
+  fault: Unrecovered;
   readonly done: (recovered: boolean) => void;
 }
+
+/** Why a session could not be taken up: the counter's name. */
+type Unrecovered = "unrecoveredSession" | "unrecoveredOffset" | "unrecoveredTrimmed" | "unrecoveredTooMuch";
 
 /** Where an event stands and whom it was for. */
 type Place = Pick<StoredEvent, "seq" | "rooms" | "except">;
@@ -76,7 +80,7 @@ export class Recovery {
         // Another attempt of the same client may have ended this one.
         if (socket.gone) return;
         if (!claims || record === null) {
-          this.#fail(socket, null, done);
+          this.#fail(socket, null, "unrecoveredSession", done);
           return;
         }
         const namespace = this.#registry.stream(socket.namespace);
@@ -105,7 +109,7 @@ export class Recovery {
   ): void {
     const after = startOf(namespace, record, offset);
     if (after === null || this.#registry.sockets.has(record.socket)) {
-      this.#fail(socket, record, done);
+      this.#fail(socket, record, "unrecoveredOffset", done);
       return;
     }
     socket.id = record.socket;
@@ -117,12 +121,23 @@ export class Recovery {
     namespace.members.add(socket);
     for (const room of socket.session.rooms) namespace.join(socket, room);
     const until = namespace.lastSeq;
-    this.#read({ socket, namespace, record, after, until, missed: [], bytes: 0, looked: 0, done });
+    this.#read({
+      socket,
+      namespace,
+      record,
+      after,
+      until,
+      missed: [],
+      bytes: 0,
+      looked: 0,
+      fault: "unrecoveredTooMuch",
+      done,
+    });
   }
 
   #read(gap: Gap): void {
     if (!this.#takeRecent(gap)) {
-      this.#fail(gap.socket, gap.record, gap.done);
+      this.#fail(gap.socket, gap.record, gap.fault, gap.done);
       return;
     }
     if (gap.after >= gap.until) {
@@ -137,7 +152,7 @@ export class Recovery {
       if (gap.socket.gone) return;
       outbox.run(() => {
         if (this.#takeStored(gap, events, state)) this.#read(gap);
-        else this.#fail(gap.socket, gap.record, gap.done);
+        else this.#fail(gap.socket, gap.record, gap.fault, gap.done);
       });
     });
   }
@@ -156,11 +171,15 @@ export class Recovery {
   /** False when the gap cannot be filled. */
   #takeStored(gap: Gap, events: readonly StoredEvent[], state: StreamState): boolean {
     const { name, epoch } = gap.namespace;
-    if (state.epoch !== epoch || events.length === 0) return false;
+    const trimmed = () => {
+      gap.fault = "unrecoveredTrimmed";
+      return false;
+    };
+    if (state.epoch !== epoch || events.length === 0) return trimmed();
     for (const event of events) {
       if (event.seq > gap.until) return true;
       // Dense: anything else means that retention has taken some of them.
-      if (event.seq !== gap.after + 1) return false;
+      if (event.seq !== gap.after + 1) return trimmed();
       const encode = () => {
         const { json, attachments } = event.payload;
         const withOffset = appendOffset(json, encodeOffset(epoch, event.seq));
@@ -189,11 +208,12 @@ export class Recovery {
     socket.missed = gap.missed;
     this.#seating.adopt(socket);
     this.#registry.counters.recovered++;
+    this.#registry.counters.recoveredEvents += gap.missed.length;
     gap.done(true);
   }
 
   /** Undoes what was begun: the session becomes a new one. */
-  #fail(socket: HubSocket, record: SessionRecord | null, done: (recovered: boolean) => void): void {
+  #fail(socket: HubSocket, record: SessionRecord | null, why: Unrecovered, done: (recovered: boolean) => void): void {
     const { sessions, sockets, namespaces, surroundings, counters } = this.#registry;
     if (record !== null) this.#sessions.dropPid(record.pid);
     if (sessions.get(socket.pid) === socket) sessions.delete(socket.pid);
@@ -204,6 +224,7 @@ export class Recovery {
     socket.data = "";
     socket.session = null;
     counters.unrecovered++;
+    counters[why]++;
     done(false);
   }
 }

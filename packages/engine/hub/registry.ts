@@ -15,15 +15,33 @@ export interface HubCounters {
   faults: number;
   events: number;
   emits: number;
+  /** Packets of emits that were put into clients' queues: one per emit and client. */
+  deliveries: number;
   /** Emits that were not taken. */
   refusedEmits: number;
   recovered: number;
-  /** Clients that asked for recovery and could not have it. */
+  /** Events that clients had missed and were sent on recovery. */
+  recoveredEvents: number;
+  /** Clients that asked for recovery and could not have it: the sum of the four below. */
   unrecovered: number;
+  /** Nobody knows their session (any more). */
+  unrecoveredSession: number;
+  /** Their offset is not of this stream, or from before what their session remembers. */
+  unrecoveredOffset: number;
+  /** Retention had taken some of what they missed. */
+  unrecoveredTrimmed: number;
+  /** They missed more than a recovery may send. */
+  unrecoveredTooMuch: number;
   ghosts: number;
   handovers: number;
   /** Connections closed because something of theirs would have had to wait beyond its bound. */
   overflows: number;
+  /** Connections that were closed at once because there were too many. */
+  refusedConnections: number;
+  /** Times that a socket was not put into rooms because it was in too many. */
+  refusedJoins: number;
+  /** Connections closed because a server was gone that owed their client an answer. */
+  unanswered: number;
 }
 
 export interface HubSurroundings {
@@ -52,12 +70,21 @@ export class Registry {
     faults: 0,
     events: 0,
     emits: 0,
+    deliveries: 0,
     refusedEmits: 0,
     recovered: 0,
+    recoveredEvents: 0,
     unrecovered: 0,
+    unrecoveredSession: 0,
+    unrecoveredOffset: 0,
+    unrecoveredTrimmed: 0,
+    unrecoveredTooMuch: 0,
     ghosts: 0,
     handovers: 0,
     overflows: 0,
+    refusedConnections: 0,
+    refusedJoins: 0,
+    unanswered: 0,
   };
   readonly recent: RecentEvents;
   #numbers = 0;

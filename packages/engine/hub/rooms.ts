@@ -104,13 +104,15 @@ export class Rooms {
     rooms: readonly string[],
     seq: number,
   ): (by: ServerSeat | null) => void {
-    const settled = this.#remember(socket, change, rooms, seq);
+    const { roomsPerSocketMax } = this.#registry.surroundings.limits;
+    const allowed = change === RoomChange.join ? this.#admit(socket, rooms) : rooms;
+    const settled = this.#remember(socket, change, allowed, seq);
     return (by) => {
       if (socket.gone) return;
       const changed =
         change === RoomChange.join
-          ? rooms.filter((room) => namespace.join(socket, room))
-          : rooms.filter((room) => namespace.leave(socket, room));
+          ? allowed.filter((room) => (socket.rooms?.size ?? 0) < roomsPerSocketMax && namespace.join(socket, room))
+          : allowed.filter((room) => namespace.leave(socket, room));
       for (const settle of settled) settle(namespace.lastSeq);
       if (by === null || changed.length === 0 || socket.seat === null) return;
       const none: readonly string[] = [];
@@ -121,6 +123,30 @@ export class Rooms {
         left: change === RoomChange.join ? none : changed,
       });
     };
+  }
+
+  /** Which of the rooms there is room for. Its server, who takes it to be in all of them, is told of the others. */
+  #admit(socket: HubSocket, rooms: readonly string[]): readonly string[] {
+    const { limits, logger, outbox } = this.#registry.surroundings;
+    const { session } = socket;
+    const isIn = (room: string) => room === socket.id || (session?.has(room) ?? socket.rooms?.has(room) ?? false);
+    let free = limits.roomsPerSocketMax - (session?.size ?? socket.rooms?.size ?? 0);
+    // The common case: no list is made.
+    if (rooms.length <= free) return rooms;
+    const refused: string[] = [];
+    const allowed = rooms.filter((room) => {
+      if (isIn(room) || free-- > 0) return true;
+      refused.push(room);
+      return false;
+    });
+    if (refused.length === 0) return rooms;
+    if (this.#registry.counters.refusedJoins++ === 0) {
+      const fields = { socket: socket.id, roomsMax: limits.roomsPerSocketMax };
+      logger.warn(fields, "hub: a socket is in too many rooms, and is not put into more; said once");
+    }
+    const { id, seat } = socket;
+    if (seat !== null) outbox.push(seat.port, { type: "rooms", socket: id, joined: [], left: refused });
+    return allowed;
   }
 
   #remember(

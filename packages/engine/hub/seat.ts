@@ -45,11 +45,15 @@ export class ServerSeat implements Seat {
     this.#outbox.push(this.port, { type: "event", socket: socket.id, seq, payload, ack });
   }
 
-  /** All up to `seq` are handled. */
+  /** All up to `seq` are handled. An answer that has not been given is this server's to give, and nobody else's. */
   done(seq: number): void {
     for (let event = this.#unhandled.first; event !== null && event.seq <= seq; event = this.#unhandled.first) {
       this.unhandledWeight -= event.weight;
       this.#unhandled.shift();
+      const { socket, ack } = event;
+      if (ack === null || socket.acks?.has(ack) !== true) continue;
+      socket.owed ??= new Map();
+      socket.owed.set(ack, this);
     }
   }
 

@@ -40,6 +40,11 @@ export class SessionMemory {
     return this.#current.has(room);
   }
 
+  /** Rooms that it is in. */
+  get size(): number {
+    return this.#current.size;
+  }
+
   get rooms(): Iterable<string> {
     return this.#current.keys();
   }

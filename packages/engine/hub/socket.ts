@@ -92,6 +92,8 @@ export class HubSocket {
   missed: Outgoing[] | null = null;
   /** The client's packet ids, by the hub's numbers of acknowledgements. */
   acks: Map<number, number> | null = null;
+  /** Those of them whose event has been handled without an answer so far, and by whom: nobody else can give it. */
+  owed: Map<number, Seat> | null = null;
   /** Emits that wait for an answer of this client. */
   questions: Set<Questioner> | null = null;
   /** Events without a server, oldest first. */
