@@ -134,6 +134,11 @@ export const fields: readonly Case[] = [
     "Content_Length: 9",
     "Transfer_Encoding: chunked",
     "Host_: b.test",
+    "X_Real_IP: 6.6.6.6",
+    "Upgrade_Insecure_Requests: 1",
+    "__: 1",
+    "Connection_: close",
+    "Proxy_Authorization: x",
     "X_Forwarded_For: 6.6.6.6",
   ].map((field) =>
     accepted(17, "a name with an underscore is dropped", get(`${field}\r\nX-B: 2\r\n`), seen("GET /", ["x-b: 2"])),

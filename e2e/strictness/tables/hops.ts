@@ -199,4 +199,17 @@ export const hops: readonly Case[] = [
     })),
   ),
   ...truncations(),
+  ...[
+    accepted(15, "the client closes its side behind a whole request", get("X-A: 1\r\n"), seen("GET /", ["x-a: 1"])),
+    accepted(
+      15,
+      "the client closes its side behind a whole body",
+      chunked,
+      seen("POST /", ["transfer-encoding: chunked"], "5\r\nhello\r\n0\r\nx-t: 1\r\n\r\n"),
+    ),
+    accepted(15, "the client closes its side behind several requests", whole + line("GET /last HTTP/1.1"), [
+      seen("POST /", ["x-a: 1", "content-length: 5"], "hello"),
+      seen("GET /last"),
+    ]),
+  ].map((each) => ({ ...each, fin: true, closes: true })),
 ];
