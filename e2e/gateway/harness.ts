@@ -68,11 +68,15 @@ export class Gateway {
 
   /** What `tideway status --json` prints, asked where that asks: a command of its own is for tests of commands. */
   async status(): Promise<Status> {
+    return (await this.#control("GET", "/status")).answer as Status;
+  }
+
+  async #control(method: "GET" | "POST", path: string): Promise<{ status: number; answer: unknown }> {
     const socketPath = join(this.folder, "data", "control.sock");
     const client = new Client("http://control", { connect: { socketPath } });
     try {
-      const { body } = await client.request({ method: "GET", path: "/status" });
-      return (await body.json()) as Status;
+      const { statusCode, body } = await client.request({ method, path });
+      return { status: statusCode, answer: await body.json() };
     } finally {
       await client.destroy();
     }
@@ -114,8 +118,8 @@ export class Gateway {
   /** Writes another configuration and has it applied. */
   async reload(config: TidewayConfig): Promise<void> {
     writeConfiguration(this.folder, JSON.stringify(complete(config)));
-    const { code, stderr } = await this.command("reload");
-    assert.equal(code, 0, stderr);
+    const { status, answer } = await this.#control("POST", "/reload");
+    assert.equal(status, 200, JSON.stringify(answer));
   }
 
   /** The same configuration and data again, in a new process. */

@@ -43,11 +43,22 @@ export interface Echo {
   readonly body: string;
 }
 
-/** A server of Node's own; `port` only for one that comes back to where it was. */
-export async function origin(t: Owner, handle?: RequestListener, port = 0): Promise<Origin> {
+export interface OriginOptions {
+  /** Answers probes; all of them are fine unless given. */
+  readonly probe?: RequestListener;
+  /** Only for one that comes back to where it was. */
+  readonly port?: number;
+}
+
+/** A server of Node's own. */
+export async function origin(
+  t: Owner,
+  handle?: RequestListener,
+  { probe = (_, answer) => void answer.end("fine"), port = 0 }: OriginOptions = {},
+): Promise<Origin> {
   const seen: IncomingMessage[] = [];
   const server = createServer((incoming, answer) => {
-    if (incoming.headers["user-agent"] === "tideway-probe") return void answer.end("fine");
+    if (incoming.headers["user-agent"] === "tideway-probe") return probe(incoming, answer);
     seen.push(incoming);
     if (handle !== undefined) return handle(incoming, answer);
     void echo(incoming, answer);

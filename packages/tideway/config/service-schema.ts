@@ -127,7 +127,12 @@ const balanced = {
   retries: z
     .strictObject({
       max: z.int().min(0).max(10).default(limits.retriesMax),
-      budget: z.number().min(0).max(1).default(limits.retryBudget).describe("Share of recent requests"),
+      budget: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(limits.retryBudget)
+        .describe("Share of recent requests; a hundred at once, and ten a second, are free"),
     })
     .prefault({}),
   connectMs: milliseconds.default(limits.upstreamConnectMs),
