@@ -61,7 +61,8 @@ export async function origin(
     if (incoming.headers["user-agent"] === "tideway-probe") return probe(incoming, answer);
     seen.push(incoming);
     if (handle !== undefined) return handle(incoming, answer);
-    void echo(incoming, answer);
+    // One that breaks off wants no echo.
+    echo(incoming, answer).catch(() => {});
   }).listen(port, "127.0.0.1");
   await once(server, "listening");
   const bound = (server.address() as AddressInfo).port;
