@@ -56,6 +56,13 @@ export const limits = Object.freeze({
   compressorsMax: 128,
   /** Bytes queued towards one real-time connection before volatile events are dropped, then the connection closed. */
   outQueueBytesMax: 1024 * 1024,
+  /** Real-time sessions at once, of some 10 KB each. */
+  sessionsMax: 100_000,
+  /** Real-time sessions at once from one IPv4 address or one /64 of IPv6; those of private networks are not counted. */
+  sessionsPerAddressMax: 1_024,
+  /** Messages and their bytes per second that one real-time client is read at; one that sends more is read later. */
+  eventsPerSecondMax: 10_000,
+  eventBytesPerSecondMax: 32 * 1024 * 1024,
   /** Bytes of one Engine.IO payload or WebSocket message (socket.io's `maxHttpBufferSize`). */
   messageBytesMax: 1_000_000,
   /** Binary attachments of one Socket.IO packet. */

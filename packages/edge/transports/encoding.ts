@@ -4,11 +4,15 @@
  */
 import type { Outgoing } from "@tideway/engine/hub";
 import { binaryForPolling, PacketType, payloadSeparator } from "@tideway/wire/engineio";
-import { encodeBinary, encodeText } from "@tideway/wire/websocket";
+import { encodeBinary, encodeDeflated, encodeFrame, encodeText, Opcode } from "@tideway/wire/websocket";
+import { Deflater } from "./deflate.ts";
+import type { DeflateSettings } from "./options.ts";
 
 /** What hangs on `Outgoing.wire`. */
 class Wire {
   frames: Buffer | null = null;
+  /** By compressor: one for each window that clients agreed upon, most often the largest alone. */
+  deflated: Map<Deflater, Buffer> | null = null;
   payload: string | null = null;
   payloadBytes = 0;
 }
@@ -38,6 +42,36 @@ export function framesOf(packet: Outgoing): Buffer {
   wire.frames =
     packet.attachments.length === 0 ? text : Buffer.concat([text, ...packet.attachments.map((a) => encodeBinary(a))]);
   return wire.frames;
+}
+
+/** The same for clients that take compressed messages: made once for all of them. What is too small goes as it is. */
+function deflatedFramesOf(packet: Outgoing, deflater: Deflater): Buffer {
+  // A packet of our own, a ping say, is whole already, and `compress` is the server's word on its event.
+  if (!packet.compress) return framesOf(packet);
+  const wire = wireOf(packet);
+  const known = wire.deflated?.get(deflater);
+  if (known !== undefined) return known;
+  const text = Buffer.from(PacketType.message + packet.text, "utf8");
+  const frames = [deflatedFrame(deflater, Opcode.text, text)];
+  for (const data of packet.attachments) frames.push(deflatedFrame(deflater, Opcode.binary, data));
+  const whole = frames.every((frame) => frame === null) ? framesOf(packet) : joinFrames(packet, text, frames);
+  wire.deflated ??= new Map();
+  wire.deflated.set(deflater, whole);
+  return whole;
+}
+
+function deflatedFrame(deflater: Deflater, opcode: Opcode, data: Uint8Array): Buffer | null {
+  const deflated = deflater.deflate(data);
+  return deflated === null ? null : encodeDeflated(opcode, deflated);
+}
+
+function joinFrames(packet: Outgoing, text: Buffer, frames: readonly (Buffer | null)[]): Buffer {
+  return Buffer.concat(
+    frames.map((frame, i) => {
+      if (frame !== null) return frame;
+      return i === 0 ? encodeFrame(Opcode.text, text) : encodeBinary(packet.attachments[i - 1]!);
+    }),
+  );
 }
 
 /** The packet and its attachments as they stand in a polling payload. */
@@ -71,14 +105,24 @@ const EMPTY = Buffer.alloc(0);
 
 /** Joins queues into one buffer each, and remembers the last: in a broadcast the next client's queue is the same. */
 export class FrameJoiner {
+  readonly #deflater: Deflater | null;
   #list: readonly Outgoing[] = NONE;
   #joined = EMPTY;
 
+  /** Of all clients that take the same frames: plain ones, or compressed by `deflater`. */
+  constructor(deflater: Deflater | null = null) {
+    this.#deflater = deflater;
+  }
+
+  get deflates(): boolean {
+    return this.#deflater !== null;
+  }
+
   /** One buffer of all frames, in order. The list is kept: the caller must not change it afterwards. */
   join(list: readonly Outgoing[]): Buffer {
-    if (list.length === 1) return framesOf(list[0]!);
+    if (list.length === 1) return this.#frames(list[0]!);
     if (!this.#isLast(list)) {
-      this.#joined = Buffer.concat(list.map(framesOf));
+      this.#joined = Buffer.concat(list.map((packet) => this.#frames(packet)));
       this.#list = list;
     }
     return this.#joined;
@@ -90,6 +134,10 @@ export class FrameJoiner {
     this.#joined = EMPTY;
   }
 
+  #frames(packet: Outgoing): Buffer {
+    return this.#deflater === null ? framesOf(packet) : deflatedFramesOf(packet, this.#deflater);
+  }
+
   #isLast(list: readonly Outgoing[]): boolean {
     const last = this.#list;
     const length = list.length;
@@ -97,5 +145,34 @@ export class FrameJoiner {
     // From the end: queues that differ at all differ in their newest packet most often.
     for (let i = length - 1; i >= 0; i--) if (last[i] !== list[i]) return false;
     return true;
+  }
+}
+
+/** A joiner for each way to make frames: plain, and compressed with each window that clients agreed upon. */
+export class Joiners {
+  readonly #settings: DeflateSettings | null;
+  readonly #plain = new FrameJoiner();
+  readonly #deflating = new Map<number, FrameJoiner>();
+
+  /** `settings` are those of compression; null without. */
+  constructor(settings: DeflateSettings | null) {
+    this.#settings = settings;
+  }
+
+  /** `deflateBits` is 0 for plain frames. */
+  of(deflateBits: number): FrameJoiner {
+    if (deflateBits === 0 || this.#settings === null) return this.#plain;
+    let joiner = this.#deflating.get(deflateBits);
+    if (joiner === undefined) {
+      joiner = new FrameJoiner(new Deflater(this.#settings, deflateBits));
+      this.#deflating.set(deflateBits, joiner);
+    }
+    return joiner;
+  }
+
+  /** At the end of a tick. */
+  forget(): void {
+    this.#plain.forget();
+    for (const joiner of this.#deflating.values()) joiner.forget();
   }
 }

@@ -4,6 +4,7 @@
  */
 import { type Clock, type Logger, limits, type Random, silentLogger } from "@tideway/base";
 import type { Connection, Handshake, TransportName } from "@tideway/engine/hub";
+import { windowBitsMin } from "@tideway/wire/websocket";
 import type { WatchableLine } from "./observer.ts";
 import type { Refusal } from "./verify.ts";
 
@@ -45,6 +46,33 @@ export interface CookieOptions {
   readonly expires?: Date;
 }
 
+/**
+ * Compression of WebSocket messages: socket.io's `perMessageDeflate`. There is no context takeover in either direction,
+ * whatever a client offers, so a broadcast is compressed once and an idle connection holds no compressor.
+ */
+export interface DeflateOptions {
+  /** Bytes of a message from which on it is compressed: socket.io's `threshold`. @default 1024 */
+  readonly thresholdBytes?: number;
+  /** Bytes of a message beyond which it goes as it is, for compressing holds up everybody else. @default 1 MiB */
+  readonly bytesMax?: number;
+  /** zlib's: 1 (fast) to 9 (small). @default 3 */
+  readonly level?: number;
+  /** zlib's: 1 to 9. @default 8 */
+  readonly memLevel?: number;
+  /** The largest window to compress with, 9 to 15: socket.io's `serverMaxWindowBits`. @default 15 */
+  readonly windowBitsMax?: number;
+}
+
+/** Compression of polling answers with gzip or deflate: socket.io's `httpCompression`. */
+export interface HttpCompressionOptions {
+  /** Bytes of an answer from which on it is compressed: socket.io's `threshold`. @default 1024 */
+  readonly thresholdBytes?: number;
+  /** Bytes of an answer beyond which it goes as it is. @default 1 MiB */
+  readonly bytesMax?: number;
+  /** zlib's: 1 to 9. @default 3 */
+  readonly level?: number;
+}
+
 export type HeadersHook = (headers: Record<string, string | string[]>, request: TransportRequest) => void;
 
 export interface TransportsOptions {
@@ -59,6 +87,26 @@ export interface TransportsOptions {
   readonly messageBytesMax?: number;
   /** Bytes queued for one client, those that the kernel has not taken included, before it counts as slow. */
   readonly outQueueBytesMax?: number;
+  /**
+   * Sessions at once; a further one is answered with 503. 100,000 unless given.
+   */
+  readonly sessionsMax?: number;
+  /**
+   * Sessions at once of one IPv4 address, or one /64 of IPv6; a further one is answered with 429. 1,024 unless given.
+   * Loopback and private networks are not counted: most often a proxy stands there.
+   */
+  readonly sessionsPerAddressMax?: number;
+  /**
+   * Messages per second that one client may send, with a burst of one second's. Beyond it nothing is lost and nobody is
+   * closed: the client is read (or its POST answered) later, so that its own TCP holds it back. 10,000 unless given.
+   */
+  readonly eventsPerSecondMax?: number;
+  /** The same for bytes of messages, as they are after inflating. 32 MiB unless given. */
+  readonly bytesPerSecondMax?: number;
+  /** Off unless given; `true` for the defaults. Not used with a client that does not offer it. */
+  readonly perMessageDeflate?: DeflateOptions | boolean;
+  /** On unless false, for answers that are large enough. */
+  readonly httpCompression?: HttpCompressionOptions | boolean;
   readonly cors?: CorsOptions | false;
   readonly cookie?: CookieOptions | boolean;
   /**
@@ -88,6 +136,9 @@ export interface TransportsOptions {
   readonly open: (line: WatchableLine, handshake: Handshake, requestId: string) => Connection;
 }
 
+export type DeflateSettings = Required<DeflateOptions>;
+export type HttpCompressionSettings = Required<HttpCompressionOptions>;
+
 export interface Settings {
   /** Without the slash at its end. */
   readonly path: string;
@@ -98,6 +149,12 @@ export interface Settings {
   readonly upgradeTimeoutMs: number;
   readonly messageBytesMax: number;
   readonly outQueueBytesMax: number;
+  readonly sessionsMax: number;
+  readonly sessionsPerAddressMax: number;
+  readonly eventsPerSecondMax: number;
+  readonly bytesPerSecondMax: number;
+  readonly perMessageDeflate: DeflateSettings | null;
+  readonly httpCompression: HttpCompressionSettings | null;
   readonly cors: CorsOptions | null;
   readonly cookie: CookieOptions | null;
   readonly origins: "any" | "same" | readonly string[];
@@ -116,12 +173,43 @@ export function settle(options: TransportsOptions): { settings: Settings; logger
     upgradeTimeoutMs: options.upgradeTimeoutMs ?? 10_000,
     messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
     outQueueBytesMax: options.outQueueBytesMax ?? limits.outQueueBytesMax,
+    sessionsMax: options.sessionsMax ?? limits.sessionsMax,
+    sessionsPerAddressMax: options.sessionsPerAddressMax ?? limits.sessionsPerAddressMax,
+    eventsPerSecondMax: options.eventsPerSecondMax ?? limits.eventsPerSecondMax,
+    bytesPerSecondMax: options.bytesPerSecondMax ?? limits.eventBytesPerSecondMax,
+    perMessageDeflate: deflateSettings(options.perMessageDeflate ?? false),
+    httpCompression: httpCompressionSettings(options.httpCompression ?? true),
     cors: options.cors || null,
     cookie: cookie || null,
     origins: options.origins ?? "same",
     nodeId: options.nodeId ?? options.random.id(3),
   });
   return { settings, logger: options.logger ?? silentLogger };
+}
+
+const compressBytesMax = 1024 * 1024;
+const compressLevel = 3;
+
+function deflateSettings(given: DeflateOptions | boolean): DeflateSettings | null {
+  if (given === false) return null;
+  const { thresholdBytes, bytesMax, level, memLevel, windowBitsMax }: DeflateOptions = given === true ? {} : given;
+  return Object.freeze({
+    thresholdBytes: thresholdBytes ?? limits.compressBytesMin,
+    bytesMax: bytesMax ?? compressBytesMax,
+    level: level ?? compressLevel,
+    memLevel: memLevel ?? 8,
+    windowBitsMax: Math.max(windowBitsMax ?? 15, windowBitsMin),
+  });
+}
+
+function httpCompressionSettings(given: HttpCompressionOptions | boolean): HttpCompressionSettings | null {
+  if (given === false) return null;
+  const { thresholdBytes, bytesMax, level }: HttpCompressionOptions = given === true ? {} : given;
+  return Object.freeze({
+    thresholdBytes: thresholdBytes ?? limits.compressBytesMin,
+    bytesMax: bytesMax ?? compressBytesMax,
+    level: level ?? compressLevel,
+  });
 }
 
 /** How long a transport that was told to close may take to let its last bytes out, and an application to decide. */

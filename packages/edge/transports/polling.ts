@@ -7,6 +7,7 @@ import type { Exchange, ExchangeHandler, FieldList } from "@tideway/base";
 import type { DisconnectReason } from "@tideway/engine/hub";
 import { decodePayloadPacket, type EnginePacket, PacketType } from "@tideway/wire/engineio";
 import { BodyBuffer } from "./body.ts";
+import { codingOf, type HttpCoding, type PayloadCompressor } from "./deflate.ts";
 import { fieldOf } from "./request.ts";
 
 /** Who stands behind a polling transport. */
@@ -17,17 +18,24 @@ export interface PollingOwner {
   onPoll(): void;
   /** The client broke the rules of polling, or went away within a request. */
   onPollingFault(reason: DisconnectReason): void;
+  onBytes(count: number): void;
+  /** The client sent more than it is read at: its POST is answered when `resume` is called. */
+  readonly paused: boolean;
 }
 
 export class PollingTransport {
   readonly #owner: PollingOwner;
   readonly #bodyBytesMax: number;
+  readonly #compressor: PayloadCompressor | null;
   #poll: PollRequest | null = null;
   #post: PostRequest | null = null;
+  /** Read and not answered yet. */
+  #paused: PostRequest | null = null;
 
-  constructor(owner: PollingOwner, bodyBytesMax: number) {
+  constructor(owner: PollingOwner, bodyBytesMax: number, compressor: PayloadCompressor | null) {
     this.#owner = owner;
     this.#bodyBytesMax = bodyBytesMax;
+    this.#compressor = compressor;
   }
 
   /** True while a GET waits for its answer. */
@@ -49,18 +57,27 @@ export class PollingTransport {
     this.#owner.onPoll();
   }
 
-  /** Answers the GET that waits. */
-  answer(text: string): void {
+  /** Answers the GET that waits; returns the bytes of its body. */
+  answer(text: string): number {
     const poll = this.#poll;
     this.#poll = null;
-    poll?.answer(text);
+    return poll?.answer(text, this.#compressor) ?? 0;
+  }
+
+  /** Answers the POST that was held back because its client sends too fast. */
+  resume(): void {
+    const post = this.#paused;
+    this.#paused = null;
+    post?.finish(200);
   }
 
   /** A POST. */
   post(exchange: Exchange, fields: FieldList): void {
     // Engine.IO 4 has no binary bodies; the reference once let such a request hold the socket.
     const wrong =
-      this.#post !== null || fieldOf(exchange, "content-type")?.startsWith("application/octet-stream") === true;
+      this.#post !== null ||
+      this.#paused !== null ||
+      fieldOf(exchange, "content-type")?.startsWith("application/octet-stream") === true;
     if (wrong) {
       refuse(exchange, 400, fields);
       this.#owner.onPollingFault("transport error");
@@ -80,10 +97,12 @@ export class PollingTransport {
     const post = this.#post;
     this.#post = null;
     post?.finish(400);
+    this.resume();
   }
 
   onPostWhole(post: PostRequest, body: Buffer): void {
     this.#post = null;
+    this.#owner.onBytes(body.length);
     if (!isUtf8(body)) {
       post.finish(400);
       this.#owner.onPollingFault("parse error");
@@ -104,7 +123,8 @@ export class PollingTransport {
       if (decoded.packet.type === PacketType.close) break;
       at = next;
     }
-    post.finish(200);
+    if (this.#owner.paused) this.#paused = post;
+    else post.finish(200);
   }
 
   onPostTooLarge(post: PostRequest): void {
@@ -115,6 +135,7 @@ export class PollingTransport {
 
   onPostGone(): void {
     this.#post = null;
+    this.#paused = null;
     this.#owner.onPollingFault("transport error");
   }
 
@@ -137,13 +158,20 @@ class PollRequest implements ExchangeHandler {
     exchange.accept(this);
   }
 
-  answer(text: string): void {
+  answer(text: string, compressor: PayloadCompressor | null): number {
     this.#gone = null;
-    const body = Buffer.from(text, "utf8");
+    let body: Buffer = Buffer.from(text, "utf8");
     const fields = ["content-type", "text/plain; charset=UTF-8", "cache-control", "no-store", ...this.#fields];
+    const coding = compressor?.isWorth(body) === true ? codingOf(fieldOf(this.#exchange, "accept-encoding")) : null;
+    const compressed = coding === null ? null : compressor!.compress(text, body, coding);
+    if (compressed !== null) {
+      fields.push("content-encoding", coding as HttpCoding);
+      body = compressed;
+    }
     this.#exchange.respond(200, fields, body.length);
     this.#exchange.write(body);
     this.#exchange.end();
+    return body.length;
   }
 
   onBody(): void {}

@@ -5,14 +5,18 @@
  * Invariant: the hub hears `closed` once, at the end of a tick, after the last packet it is given; never from within a
  * call that it made itself.
  */
-import type { Clock, Exchange, FieldList, Timer } from "@tideway/base";
+import type { Exchange, FieldList, Timer } from "@tideway/base";
 import type { Connection, DisconnectReason, Outgoing, TransportName } from "@tideway/engine/hub";
 import { decodePacket, type EnginePacket, PacketType } from "@tideway/wire/engineio";
 import { CloseCode } from "@tideway/wire/websocket";
-import { controlPacket, type FrameJoiner, framesOf, joinPayload } from "./encoding.ts";
+import { Meter } from "./counters.ts";
+import { controlPacket, framesOf } from "./encoding.ts";
 import { Heartbeat, type HeartbeatOwner } from "./heartbeat.ts";
+import type { SessionHost } from "./host.ts";
+import { Intake, type IntakeOwner } from "./intake.ts";
 import type { LineObserver, WatchableLine } from "./observer.ts";
-import { closeTimeoutMs, type Settings } from "./options.ts";
+import { closeTimeoutMs } from "./options.ts";
+import { OutQueue } from "./out-queue.ts";
 import { type PollingOwner, PollingTransport } from "./polling.ts";
 import type { WebSocketOwner, WebSocketTransport } from "./websocket.ts";
 
@@ -24,42 +28,20 @@ export const SessionState = {
 } as const;
 type SessionState = (typeof SessionState)[keyof typeof SessionState];
 
-/** What a session needs of the whole. */
-export interface SessionHost {
-  readonly settings: Settings;
-  readonly clock: Clock;
-  readonly joiner: FrameJoiner;
-  readonly counters: Counters;
-  /** Calls `flush` at the end of this tick. */
-  flushLater(session: Session): void;
-  /** The session takes nothing in any more: tells its hub's side at the end of this tick. */
-  ended(session: Session): void;
-  /** Requests that name the session find it no more. */
-  forget(session: Session): void;
-}
-
-/** What has happened so far; only ever grows. */
-export interface Counters {
-  opened: number;
-  closed: number;
-  upgraded: number;
-  refused: number;
-  slowConsumers: number;
-  volatileDropped: number;
-  packetsIn: number;
-  packetsOut: number;
-}
-
 const PING = controlPacket(PacketType.ping);
 const PROBE_ANSWER = framesOf(controlPacket(`${PacketType.pong}probe`));
 
-export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, WebSocketOwner {
+export class Session implements WatchableLine, HeartbeatOwner, IntakeOwner, PollingOwner, WebSocketOwner {
   readonly id: string;
   readonly address: string;
   readonly openedAt: number;
   reason: DisconnectReason = "transport close";
+  /** It began with polling and moved to a WebSocket. */
+  moved = false;
+  readonly meter: Meter;
+  /** The hub's side; known only after the hub has seen this line. */
+  connection: Connection | null = null;
   readonly #host: SessionHost;
-  #connection: Connection | null = null;
   #state: SessionState = SessionState.open;
   #polling: PollingTransport | null = null;
   #socket: WebSocketTransport | null = null;
@@ -67,12 +49,12 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
   #candidate: WebSocketTransport | null = null;
   /** The candidate has been answered: polls are released until the client moves. */
   #probed = false;
-  #queue: Outgoing[] = [];
-  #queuedBytes = 0;
+  readonly #queue: OutQueue;
   #flushing = false;
   readonly #heartbeat: Heartbeat;
   /** Most lines have none. */
   #observer: LineObserver | null = null;
+  readonly #intake: Intake;
   /** Runs while it is closing. */
   #deadline: Timer | null = null;
 
@@ -81,24 +63,18 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
     this.address = address;
     this.#host = host;
     this.openedAt = host.clock.now();
+    this.meter = new Meter(host.counters);
+    this.#queue = new OutQueue(host.counters);
     this.#heartbeat = new Heartbeat(host.clock, host.settings, this);
+    this.#intake = new Intake(host.settings, host.clock, this);
   }
 
   get transport(): TransportName {
     return this.#socket === null ? "polling" : "websocket";
   }
 
-  /** The hub's side; known only after the hub has seen this line. */
-  bind(connection: Connection): void {
-    this.#connection = connection;
-  }
-
   watch(observer: LineObserver | null): void {
     this.#observer = observer;
-  }
-
-  get connection(): Connection | null {
-    return this.#connection;
   }
 
   /* ---------------------------------------------------------------- Line: what the hub calls */
@@ -106,7 +82,7 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
   send(packet: Outgoing): void {
     if (this.#state !== SessionState.open) return;
     const unsent = this.#socket?.blocked ? this.#socket.unsentBytes : 0;
-    const held = this.#queuedBytes + unsent;
+    const held = this.#queue.bytes + unsent;
     // One packet larger than the bound still goes when nothing is held.
     if (held > 0 && held + packet.bytes > this.#host.settings.outQueueBytesMax && !this.#makeRoom(packet)) return;
     this.#observer?.onQueued(packet);
@@ -131,12 +107,14 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
 
   /** Makes polling the transport. */
   startPolling(opening: string): void {
-    this.#polling = new PollingTransport(this, this.#host.settings.messageBytesMax);
+    this.#host.counters.polling++;
+    this.#polling = new PollingTransport(this, this.#host.settings.messageBytesMax, this.#host.compressor);
     this.#enqueue(controlPacket(opening));
   }
 
   /** Makes a WebSocket the transport; its opening packet has been sent. */
   startWebSocket(socket: WebSocketTransport): void {
+    this.#host.counters.webSockets++;
     this.#socket = socket;
   }
 
@@ -176,13 +154,12 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
 
   onPacket(packet: EnginePacket): boolean {
     if (this.#state !== SessionState.open) return true;
-    this.#host.counters.packetsIn++;
-    this.#heartbeat.alive();
+    this.#took(packet.binary === null ? packet.text.length : packet.binary.length);
     this.#observer?.onReceived(packet);
     switch (packet.type) {
       case PacketType.message:
-        if (packet.binary === null) this.#connection?.text(packet.text);
-        else this.#connection?.binary(packet.binary);
+        if (packet.binary === null) this.connection?.text(packet.text);
+        else this.connection?.binary(packet.binary);
         return true;
       case PacketType.pong:
         this.#heartbeat.answered();
@@ -209,11 +186,10 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
     if (from !== this.#socket || this.#state !== SessionState.open) return;
     // The one case that is hot, without a packet object.
     if (data.charCodeAt(0) === 52) {
-      this.#host.counters.packetsIn++;
-      this.#heartbeat.alive();
+      this.#took(data.length);
       const text = data.slice(1);
       this.#observer?.onReceived({ type: PacketType.message, text, binary: null });
-      this.#connection?.text(text);
+      this.connection?.text(text);
       return;
     }
     const decoded = decodePacket(data);
@@ -227,10 +203,9 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
       return;
     }
     if (from !== this.#socket || this.#state !== SessionState.open) return;
-    this.#host.counters.packetsIn++;
-    this.#heartbeat.alive();
+    this.#took(data.length);
     this.#observer?.onReceived({ type: PacketType.message, text: "", binary: data });
-    this.#connection?.binary(data);
+    this.connection?.binary(data);
   }
 
   onDrain(from: WebSocketTransport): void {
@@ -244,6 +219,33 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
     } else if (from === this.#socket) {
       this.#end(reason);
     }
+  }
+
+  onBytes(count: number): void {
+    this.meter.came(count);
+  }
+
+  /** A packet has come. A text counts by its UTF-16 units. */
+  #took(bytes: number): void {
+    this.meter.tookPacket();
+    this.#heartbeat.alive();
+    this.#intake.take(bytes);
+  }
+
+  /* ---------------------------------------------------------------- IntakeOwner */
+
+  onPaused(): void {
+    this.#host.counters.throttled++;
+    this.#socket?.pause();
+  }
+
+  onResumed(): void {
+    this.#socket?.resume();
+    this.#polling?.resume();
+  }
+
+  get paused(): boolean {
+    return this.#intake.paused;
   }
 
   /* ---------------------------------------------------------------- the queue */
@@ -260,35 +262,29 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
     if (socket.blocked) return;
     const queue = this.#queue;
     if (queue.length > 0) {
-      this.#host.counters.packetsOut += queue.length;
-      // The joiner keeps a list of several to compare the next client's with, so it is given away.
-      socket.write(this.#host.joiner.join(queue));
-      if (queue.length === 1) queue.length = 0;
-      else this.#queue = [];
-      this.#queuedBytes = 0;
+      const count = queue.length;
+      const frames = queue.takeFrames(socket.joiner);
+      this.meter.gave(count, frames.length);
+      socket.write(frames);
       this.#observer?.onFlushed();
     }
     if (this.#state === SessionState.closing) this.#end(this.reason, CloseCode.noStatus);
   }
 
   #flushPayload(polling: PollingTransport): void {
-    const queue = this.#queue;
-    if (queue.length === 0) {
+    if (this.#queue.length === 0) {
       if (this.#state === SessionState.closing) this.#end(this.reason);
       return;
     }
-    const { text, count } = joinPayload(queue, this.#host.settings.messageBytesMax);
-    this.#host.counters.packetsOut += count;
-    for (const packet of queue.splice(0, count)) this.#queuedBytes -= packet.bytes;
+    const { text, count } = this.#queue.takePayload(this.#host.settings.messageBytesMax);
     // The end waits for the next poll: the stock client acts upon a close at once and upon packets a moment later, so that
     // in one answer the close would swallow them.
-    polling.answer(text);
+    this.meter.gave(count, polling.answer(text));
     this.#observer?.onFlushed();
   }
 
   #enqueue(packet: Outgoing): void {
     this.#queue.push(packet);
-    this.#queuedBytes += packet.bytes;
     this.#later();
   }
 
@@ -307,10 +303,7 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
     this.#flushing = later;
     if (this.#fits(packet, outQueueBytesMax)) return true;
     const counters = this.#host.counters;
-    const kept = this.#queue.filter((queued) => !queued.volatile);
-    counters.volatileDropped += this.#queue.length - kept.length;
-    this.#queue = kept;
-    this.#queuedBytes = kept.reduce((sum, queued) => sum + queued.bytes, 0);
+    counters.volatileDropped += this.#queue.dropVolatile();
     if (this.#fits(packet, outQueueBytesMax)) return true;
     if (packet.volatile) {
       counters.volatileDropped++;
@@ -323,7 +316,7 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
   }
 
   #fits(packet: Outgoing, bytesMax: number): boolean {
-    const held = this.#queuedBytes + (this.#socket?.unsentBytes ?? 0);
+    const held = this.#queue.bytes + (this.#socket?.unsentBytes ?? 0);
     return held === 0 || held + packet.bytes <= bytesMax;
   }
 
@@ -360,12 +353,17 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
     const polling = this.#polling;
     socket.settled();
     this.#socket = socket;
+    this.moved = true;
+    if (this.#intake.paused) socket.pause();
     this.#candidate = null;
     this.#probed = false;
     this.#polling = null;
     polling?.answer(PacketType.noop);
-    this.#host.counters.upgraded++;
-    if (this.#state === SessionState.open) this.#connection?.upgraded("websocket");
+    const { counters } = this.#host;
+    counters.upgraded++;
+    counters.polling--;
+    counters.webSockets++;
+    if (this.#state === SessionState.open) this.connection?.upgraded("websocket");
     this.#later();
   }
 
@@ -385,15 +383,16 @@ export class Session implements WatchableLine, HeartbeatOwner, PollingOwner, Web
     this.#heartbeat.stop();
     this.#deadline?.cancel();
     this.#deadline = null;
-    this.#queue = [];
-    this.#queuedBytes = 0;
+    this.#intake.stop();
+    this.#queue.clear();
     this.#dropCandidate();
     this.#polling?.answer(lastPoll);
     this.#polling?.abandon();
     this.#socket?.close(closeCode);
+    if (this.#socket === null) this.#host.counters.polling--;
+    else this.#host.counters.webSockets--;
+    if (!told) this.reason = reason;
     this.#host.forget(this);
-    if (told) return;
-    this.reason = reason;
-    this.#host.ended(this);
+    if (!told) this.#host.ended(this);
   }
 }

@@ -3,24 +3,22 @@
  * hands later requests to them, and lets out once per tick what the hub has queued.
  */
 import { hash } from "node:crypto";
-import { type Clock, type Exchange, type Logger, renderError, type Target } from "@tideway/base";
+import { type ByteStream, type Clock, type Exchange, type Logger, renderError, type Target } from "@tideway/base";
 import type { TransportName } from "@tideway/engine/hub";
 import { EngineErrorCode, encodeEngineError, encodeOpen, engineErrors } from "@tideway/wire/engineio";
 import { CloseCode, checkHandshake, encodeText } from "@tideway/wire/websocket";
 import { cookieOf, corsFields, preflightFields, resolveCors } from "./cors.ts";
-import { FrameJoiner } from "./encoding.ts";
+import { type Counters, makeCounters } from "./counters.ts";
+import { ask, once } from "./decisions.ts";
+import { PayloadCompressor } from "./deflate.ts";
+import { Joiners } from "./encoding.ts";
 import { HeldExchange } from "./hold.ts";
-import {
-  decisionTimeoutMs,
-  type OriginRule,
-  type Settings,
-  settle,
-  type TransportRequest,
-  type TransportsOptions,
-} from "./options.ts";
+import type { SessionHost } from "./host.ts";
+import { type OriginRule, type Settings, settle, type TransportRequest, type TransportsOptions } from "./options.ts";
 import { refuse } from "./polling.ts";
 import { fieldOf, handshakeOf, queryOf, requestOf } from "./request.ts";
-import { type Counters, Session, type SessionHost } from "./session.ts";
+import { Session } from "./session.ts";
+import { Sessions } from "./sessions.ts";
 import { type Incoming, type Refusal, verify, verifyContinuation, verifyHandshake } from "./verify.ts";
 import { type WebSocketOwner, WebSocketTransport } from "./websocket.ts";
 
@@ -42,20 +40,12 @@ export function createTransports(options: TransportsOptions): Transports {
 class EngineTransports implements Transports, SessionHost {
   readonly settings: Settings;
   readonly clock: Clock;
-  readonly joiner = new FrameJoiner();
-  readonly counters: Counters = {
-    opened: 0,
-    closed: 0,
-    upgraded: 0,
-    refused: 0,
-    slowConsumers: 0,
-    volatileDropped: 0,
-    packetsIn: 0,
-    packetsOut: 0,
-  };
+  readonly compressor: PayloadCompressor | null;
+  readonly counters = makeCounters();
+  readonly #joiners: Joiners;
   readonly #options: TransportsOptions;
   readonly #logger: Logger;
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions: Sessions;
   #stopped = false;
   #dirty: Session[] = [];
   #ended: Session[] = [];
@@ -65,6 +55,9 @@ class EngineTransports implements Transports, SessionHost {
   constructor(options: TransportsOptions) {
     const { settings, logger } = settle(options);
     this.settings = settings;
+    this.compressor = settings.httpCompression === null ? null : new PayloadCompressor(settings.httpCompression);
+    this.#joiners = new Joiners(settings.perMessageDeflate);
+    this.#sessions = new Sessions(settings);
     this.clock = options.clock;
     this.#options = options;
     this.#logger = logger;
@@ -96,13 +89,13 @@ class EngineTransports implements Transports, SessionHost {
     } else {
       const held = new HeldExchange(exchange);
       const decide = this.#once<OriginRule>(held, false, (rule) => this.#serve(held, rule));
-      this.#ask(decide, false, () => resolveCors(cors, fieldOf(exchange, "origin"), decide));
+      ask(this.#logger, decide, false, () => resolveCors(cors, fieldOf(exchange, "origin"), decide));
     }
   }
 
   close(): void {
     this.#stopped = true;
-    for (const session of [...this.#sessions.values()]) session.stop();
+    for (const session of this.#sessions.list()) session.stop();
   }
 
   /* ---------------------------------------------------------------- SessionHost */
@@ -118,7 +111,13 @@ class EngineTransports implements Transports, SessionHost {
   }
 
   forget(session: Session): void {
-    this.#sessions.delete(session.id);
+    this.#sessions.delete(session);
+    const { id, address, transport, moved, reason, meter } = session;
+    const { packetsIn, packetsOut, bytesIn, bytesOut } = meter;
+    const transports = moved ? "polling, websocket" : transport;
+    const forMs = Math.round(this.clock.now() - session.openedAt);
+    const life = { sid: id, address, transports, reason, forMs, packetsIn, packetsOut, bytesIn, bytesOut };
+    this.#logger.info(life, "connection closed");
   }
 
   #schedule(): void {
@@ -132,16 +131,14 @@ class EngineTransports implements Transports, SessionHost {
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const session of dirty) session.flush();
-    this.joiner.forget();
+    this.#joiners.forget();
+    this.compressor?.forget();
     const ended = this.#ended;
     if (ended.length === 0) return;
     this.#ended = [];
     for (const session of ended) {
       this.counters.closed++;
-      const { id, address, transport, reason } = session;
-      const forMs = Math.round(this.clock.now() - session.openedAt);
-      this.#logger.info({ sid: id, address, transport, reason, forMs }, "connection closed");
-      session.connection?.closed(reason);
+      session.connection?.closed(session.reason);
     }
   }
 
@@ -206,7 +203,7 @@ class EngineTransports implements Transports, SessionHost {
       if (allowed) this.#name(asked, request);
       else this.#refuse(asked, { code: EngineErrorCode.forbidden, ...(message ? { message } : {}) });
     });
-    this.#ask(decide, no, () => allowRequest(request, (message, allowed) => decide({ message, allowed })));
+    ask(this.#logger, decide, no, () => allowRequest(request, (message, allowed) => decide({ message, allowed })));
   }
 
   /** Finds an id for the session to be. */
@@ -232,8 +229,14 @@ class EngineTransports implements Transports, SessionHost {
 
   #open(incoming: Incoming, request: TransportRequest, id: string): void {
     // A second session of the same name would take over the first one's requests.
-    if (id === "" || this.#sessions.has(id)) {
+    if (id === "" || this.#sessions.get(id) !== undefined) {
       this.#refuse(incoming, { code: EngineErrorCode.badRequest, name: "ID_GENERATION_ERROR" });
+      return;
+    }
+    const obstacle = this.#sessions.obstacle(request.address);
+    if (obstacle !== null) {
+      this.counters.refusedFull++;
+      this.#refuse(incoming, obstacle === "full" ? tooMany : tooManyOfAddress);
       return;
     }
     const { allowUpgrades, transports, pingIntervalMs, pingTimeoutMs, messageBytesMax, cookie } = this.settings;
@@ -248,7 +251,7 @@ class EngineTransports implements Transports, SessionHost {
     if (incoming.transport === "polling") {
       const session = this.#session(id, request);
       session.startPolling(opening);
-      session.bind(this.#options.open(session, handshakeOf(request), request.requestId));
+      session.connection = this.#options.open(session, handshakeOf(request), request.requestId);
       if (cookie !== null) incoming.fields.push("set-cookie", cookieOf(cookie, id));
       this.#addHookFields(incoming, request);
       session.poll(incoming.exchange, incoming.fields);
@@ -257,15 +260,15 @@ class EngineTransports implements Transports, SessionHost {
     const switched = this.#switch(incoming, request, encodeText(opening));
     if (switched === null) return;
     const session = this.#session(id, request);
-    const socket = new WebSocketTransport(switched.stream, session, this.clock, messageBytesMax);
+    const socket = this.#webSocket(switched, session);
     session.startWebSocket(socket);
-    session.bind(this.#options.open(session, handshakeOf(request), request.requestId));
+    session.connection = this.#options.open(session, handshakeOf(request), request.requestId);
     socket.start(switched.head);
   }
 
   #session(id: string, request: TransportRequest): Session {
     const session = new Session(id, request.address, this);
-    this.#sessions.set(id, session);
+    this.#sessions.add(session);
     this.counters.opened++;
     return session;
   }
@@ -276,7 +279,7 @@ class EngineTransports implements Transports, SessionHost {
     if (switched === null) return;
     const welcome = session.upgradable && this.settings.allowUpgrades;
     const owner = welcome ? session : unheard;
-    const socket = new WebSocketTransport(switched.stream, owner, this.clock, this.settings.messageBytesMax);
+    const socket = this.#webSocket(switched, owner);
     if (welcome) {
       session.tryUpgrade(socket);
       socket.start(switched.head);
@@ -286,10 +289,15 @@ class EngineTransports implements Transports, SessionHost {
     }
   }
 
+  #webSocket({ stream, deflateBits }: Switched, owner: WebSocketOwner): WebSocketTransport {
+    const { messageBytesMax } = this.settings;
+    return new WebSocketTransport(stream, owner, this.clock, messageBytesMax, this.#joiners.of(deflateBits));
+  }
+
   /** Answers 101, with the first frame behind it in the same write. Null when the request was refused instead. */
-  #switch(incoming: Incoming, initial: TransportRequest | null, frame: Buffer | null) {
+  #switch(incoming: Incoming, initial: TransportRequest | null, frame: Buffer | null): Switched | null {
     const { exchange } = incoming;
-    const checked = checkHandshake(exchange.head, sha1);
+    const checked = checkHandshake(exchange.head, sha1, this.settings.perMessageDeflate);
     if (!checked.ok) {
       this.counters.refused++;
       const body = encodeEngineError(EngineErrorCode.badRequest);
@@ -305,11 +313,11 @@ class EngineTransports implements Transports, SessionHost {
     const bytes = Buffer.from(head, "latin1");
     const switched = exchange.upgrade(null);
     switched.stream.write(frame === null ? bytes : Buffer.concat([bytes, frame]));
-    return switched;
+    return { ...switched, deflateBits: checked.deflateBits };
   }
 
   #refuse(incoming: Incoming, refusal: Refusal): void {
-    const { code, message } = refusal;
+    const { code, message, status: own } = refusal;
     this.counters.refused++;
     this.#options.onRefused?.(incoming.exchange.id, refusal);
     const { exchange, upgrade, fields } = incoming;
@@ -318,14 +326,18 @@ class EngineTransports implements Transports, SessionHost {
     if (code === EngineErrorCode.forbidden) {
       this.#logger.info(
         seen,
-        "handshake forbidden: by `allowRequest`, or an origin that neither `origins` nor `cors` allows",
+        own === undefined
+          ? "handshake forbidden: by `allowRequest`, or an origin that neither `origins` nor `cors` allows"
+          : "handshake refused: too many sessions, by `sessionsMax` or `sessionsPerAddressMax`",
       );
     } else {
       this.#logger.debug(seen, engineErrors[code].message);
     }
-    // A WebSocket client gets 400 whatever the reason, as from the reference.
-    const status = upgrade ? 400 : engineErrors[code].status;
-    refuse(exchange, status, ["content-type", "application/json", ...fields], encodeEngineError(code, message));
+    // A WebSocket client gets 400 whatever it did wrong, as from the reference.
+    const status = own ?? (upgrade ? 400 : engineErrors[code].status);
+    const later = own === undefined ? [] : ["retry-after", String(retryAfterSeconds)];
+    const answer = ["content-type", "application/json", ...later, ...fields];
+    refuse(exchange, status, answer, encodeEngineError(code, message));
   }
 
   /* ---------------------------------------------------------------- small things */
@@ -347,34 +359,34 @@ class EngineTransports implements Transports, SessionHost {
     }
   }
 
-  /** Runs the application's code; what it throws is a no. */
-  #ask<T>(decide: (value: T) => void, no: T, question: () => void): void {
-    try {
-      question();
-    } catch (error) {
-      this.#logger.error({ err: error }, "the application failed to decide on a request");
-      decide(no);
-    }
-  }
-
-  /** A decision that counts once, and is `otherwise` when it does not come in time. */
   #once<T>(held: HeldExchange, otherwise: T, then: (value: T) => void): (value: T) => void {
-    let open = true;
-    const decide = (value: T) => {
-      if (!open) return;
-      open = false;
-      timer.cancel();
-      if (!held.gone && !this.#stopped) then(value);
-    };
-    const timer = this.clock.after(decisionTimeoutMs, () => decide(otherwise));
-    return decide;
+    return once<T>(this.clock, held, otherwise, (value) => {
+      if (!this.#stopped) then(value);
+    });
   }
 }
+
+/** What an upgraded connection is made of. */
+interface Switched {
+  readonly stream: ByteStream;
+  readonly head: Uint8Array;
+  /** 0 when nothing is compressed. */
+  readonly deflateBits: number;
+}
+
+const retryAfterSeconds = 5;
+/** Codes are Engine.IO's; it has none of its own for these. */
+const tooMany: Refusal = { code: EngineErrorCode.forbidden, message: "Too many sessions", status: 503 };
+const tooManyOfAddress: Refusal = {
+  code: EngineErrorCode.forbidden,
+  message: "Too many sessions from this address",
+  status: 429,
+};
 
 const sha1 = (text: string) => hash("sha1", text, "base64");
 
 /** Reads a WebSocket that nobody wants. */
-const unheard: WebSocketOwner = { onText() {}, onBinary() {}, onDrain() {}, onGone() {} };
+const unheard: WebSocketOwner = { onText() {}, onBinary() {}, onBytes() {}, onDrain() {}, onGone() {} };
 
 /** Without what would end a field line or not fit one: the value is the application's, and may hold a client's words. */
 function clean(value: string): string {

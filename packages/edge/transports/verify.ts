@@ -26,6 +26,8 @@ export interface Refusal {
   readonly message?: string;
   /** What exactly was wrong, in the reference's words, where the code alone does not say. */
   readonly name?: string;
+  /** Instead of the table's status, and of a WebSocket's 400. */
+  readonly status?: 429 | 503;
 }
 
 /** What holds for every request. */

@@ -5,12 +5,16 @@
 import type { ByteStream, Clock, Timer } from "@tideway/base";
 import type { DisconnectReason } from "@tideway/engine/hub";
 import { CloseCode, closePayload, encodeFrame, FrameDecoder, type MessageSink, Opcode } from "@tideway/wire/websocket";
+import { inflateMessage } from "./deflate.ts";
+import type { FrameJoiner } from "./encoding.ts";
 import { closeTimeoutMs } from "./options.ts";
 
 /** Who reads a WebSocket. After `onGone` no call comes. */
 export interface WebSocketOwner {
   onText(from: WebSocketTransport, data: string): void;
   onBinary(from: WebSocketTransport, data: Buffer): void;
+  /** So many bytes have come, before anything is made of them. */
+  onBytes(count: number): void;
   /** What was written has left. */
   onDrain(from: WebSocketTransport): void;
   /** The peer closed, broke the rules or went away. Not called when the owner closed it. */
@@ -21,6 +25,8 @@ const EMPTY = Buffer.alloc(0);
 const CLOSE_WITHOUT_CODE = encodeFrame(Opcode.close, EMPTY);
 
 export class WebSocketTransport implements MessageSink {
+  /** Makes the frames that this client takes: plain ones, or compressed as was agreed. */
+  readonly joiner: FrameJoiner;
   readonly #stream: ByteStream;
   readonly #decoder: FrameDecoder;
   readonly #clock: Clock;
@@ -32,11 +38,12 @@ export class WebSocketTransport implements MessageSink {
   /** The newest ping that has not been answered (§5.5.3 allows to skip older ones). */
   #ping: Buffer | null = null;
 
-  constructor(stream: ByteStream, owner: WebSocketOwner, clock: Clock, messageBytesMax: number) {
+  constructor(stream: ByteStream, owner: WebSocketOwner, clock: Clock, messageBytesMax: number, joiner: FrameJoiner) {
     this.#stream = stream;
     this.#owner = owner;
     this.#clock = clock;
-    this.#decoder = new FrameDecoder("server", messageBytesMax);
+    this.joiner = joiner;
+    this.#decoder = new FrameDecoder("server", messageBytesMax, joiner.deflates ? inflateMessage : null);
   }
 
   /** Begins to read. `head` holds what came behind the request: it is given away. */
@@ -62,6 +69,15 @@ export class WebSocketTransport implements MessageSink {
     return this.#stream.writableLength;
   }
 
+  /** Reads nothing more until `resume`. Once it is closing, what comes is read and dropped. */
+  pause(): void {
+    if (this.#owner !== null) this.#stream.pause();
+  }
+
+  resume(): void {
+    if (this.#owner !== null) this.#stream.resume();
+  }
+
   /** Writes whole frames. */
   write(frames: Buffer): void {
     if (this.#owner !== null && !this.#stream.write(frames)) this.#blocked = true;
@@ -84,6 +100,7 @@ export class WebSocketTransport implements MessageSink {
     this.#ping = null;
     this.settled();
     if (this.#stream.destroyed) return;
+    this.#stream.resume();
     this.#stream.write(
       code === CloseCode.noStatus ? CLOSE_WITHOUT_CODE : encodeFrame(Opcode.close, closePayload(code)),
     );
@@ -123,6 +140,7 @@ export class WebSocketTransport implements MessageSink {
 
   #onData(chunk: Buffer): void {
     if (this.#owner === null) return;
+    this.#owner.onBytes(chunk.length);
     const wrong = this.#decoder.write(chunk, this);
     if (wrong === null) return;
     const owner = this.#owner;

@@ -43,8 +43,17 @@ const EMPTY = Buffer.alloc(0);
 /** Room that a message in the making starts with. */
 const ROOM_MIN = 256;
 
+/** Inflates a whole message (RFC 7692 §7.2.2), to `bytesMax` at most; or says what is wrong with it. */
+export type Inflate = (payload: Buffer, bytesMax: number) => Buffer | FaultCode;
+
+const RSV1 = 0x40;
+
 export class FrameDecoder {
   readonly #messageBytesMax: number;
+  /** What cannot be compressed grows a little: a message of exactly the limit may come in this many bytes. */
+  readonly #deflatedBytesMax: number;
+  /** Null unless permessage-deflate was agreed upon. */
+  readonly #inflate: Inflate | null;
   /** Whether frames must be masked: true on a server. */
   readonly #masked: boolean;
   #state: State = State.head;
@@ -54,6 +63,7 @@ export class FrameDecoder {
   #opcode = 0;
   #message: Buffer | null = null;
   #length = 0;
+  #deflated = false;
 
   /** The data frame whose payload is being read. */
   #fin = false;
@@ -62,9 +72,11 @@ export class FrameDecoder {
   #phase = 0;
 
   /** `side` is the reader's own: a server wants masked frames, a client unmasked ones. */
-  constructor(side: "server" | "client", messageBytesMax: number) {
+  constructor(side: "server" | "client", messageBytesMax: number, inflate: Inflate | null = null) {
     this.#masked = side === "server";
     this.#messageBytesMax = messageBytesMax;
+    this.#deflatedBytesMax = messageBytesMax + (messageBytesMax >>> 10) + 64;
+    this.#inflate = inflate;
   }
 
   /**
@@ -106,12 +118,9 @@ export class FrameDecoder {
     const first = bytes[at]!;
     // What the first byte alone tells is refused at once, before more is waited for.
     const opcode = first & 0x0f;
-    if ((first & 0x70) !== 0) return fault("WS_RESERVED_BITS");
     const control = opcode >= 8;
-    if (control ? opcode > 10 : opcode > 2) return fault("WS_OPCODE");
-    if (control && first < 0x80) return fault("WS_CONTROL_FRAGMENTED");
-    if (!control && opcode === 0 && this.#opcode === 0) return fault("WS_CONTINUATION");
-    if (!control && opcode !== 0 && this.#opcode !== 0) return fault("WS_INTERLEAVED");
+    const odd = this.#checkFirst(first, opcode);
+    if (odd !== null) return fault(odd);
     if (available < 2) return -1;
 
     const second = bytes[at + 1]!;
@@ -132,7 +141,8 @@ export class FrameDecoder {
       if (length < 0x10000) return fault("WS_LENGTH");
       head = 10;
     }
-    if (!control && this.#length + length > this.#messageBytesMax) return fault("WS_TOO_BIG");
+    const deflated = opcode === 0 ? this.#deflated : (first & RSV1) !== 0;
+    if (!control && this.#length + length > this.#limit(deflated)) return fault("WS_TOO_BIG");
     let key = 0;
     if (this.#masked) {
       if (available < head + 4) return -1;
@@ -151,10 +161,15 @@ export class FrameDecoder {
     const fin = first >= 0x80;
     if (fin && opcode !== 0 && end <= bytes.length) {
       const seen = maskInPlace(bytes, start, end, key, 0);
-      const wrong = this.#deliver(opcode, bytes, start, end, seen < 0x80, sink);
+      const wrong = deflated
+        ? this.#deliverInflated(opcode, bytes.subarray(start, end), sink)
+        : this.#deliver(opcode, bytes, start, end, seen < 0x80, sink);
       return wrong === null ? end : fault(wrong);
     }
-    if (opcode !== 0) this.#opcode = opcode;
+    if (opcode !== 0) {
+      this.#opcode = opcode;
+      this.#deflated = deflated;
+    }
     this.#fin = fin;
     this.#left = length;
     this.#key = key;
@@ -169,13 +184,29 @@ export class FrameDecoder {
     return start;
   }
 
+  #limit(deflated: boolean): number {
+    return deflated ? this.#deflatedBytesMax : this.#messageBytesMax;
+  }
+
+  /** What the first byte of a frame alone tells. */
+  #checkFirst(first: number, opcode: number): FaultCode | null {
+    if ((first & 0x70) !== 0 && !this.#mayBeDeflated(first)) return "WS_RESERVED_BITS";
+    if (opcode >= 8) {
+      if (opcode > 10) return "WS_OPCODE";
+      return first < 0x80 ? "WS_CONTROL_FRAGMENTED" : null;
+    }
+    if (opcode > 2) return "WS_OPCODE";
+    if (opcode === 0) return this.#opcode === 0 ? "WS_CONTINUATION" : null;
+    return this.#opcode === 0 ? null : "WS_INTERLEAVED";
+  }
+
   #takePayload(bytes: Buffer, at: number): number {
     const take = Math.min(this.#left, bytes.length - at);
     const length = this.#length + take;
     let message = this.#message;
     if (message === null || message.length < length) {
       // Doubled, so that a message of many fragments is not copied for each; never beyond what may still come.
-      const most = this.#fin ? this.#length + this.#left : this.#messageBytesMax;
+      const most = this.#fin ? this.#length + this.#left : this.#limit(this.#deflated);
       const room = Math.min(Math.max(ROOM_MIN, length * 2), most);
       const grown = Buffer.allocUnsafeSlow(room);
       if (message !== null) message.copy(grown, 0, 0, this.#length);
@@ -197,7 +228,19 @@ export class FrameDecoder {
     this.#opcode = 0;
     this.#message = null;
     this.#length = 0;
+    if (this.#deflated) return this.#deliverInflated(opcode, message.subarray(0, length), sink);
     return this.#deliver(opcode, message, 0, length, false, sink);
+  }
+
+  /** RSV1 says "compressed" on the first frame of a message, once that was agreed upon; nowhere else (RFC 7692 §6). */
+  #mayBeDeflated(first: number): boolean {
+    const opcode = first & 0x0f;
+    return this.#inflate !== null && (first & 0x70) === RSV1 && (opcode === Opcode.text || opcode === Opcode.binary);
+  }
+
+  #deliverInflated(opcode: number, payload: Buffer, sink: MessageSink): FaultCode | null {
+    const data = this.#inflate!(payload, this.#messageBytesMax);
+    return typeof data === "string" ? data : this.#deliver(opcode, data, 0, data.length, false, sink);
   }
 
   #deliver(

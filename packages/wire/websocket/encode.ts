@@ -6,6 +6,7 @@ import { Opcode } from "./decode.ts";
 import { maskInPlace } from "./mask.ts";
 
 const FIN = 0x80;
+const RSV1 = 0x40;
 const MASKED = 0x80;
 
 /** A whole text message as a server's frame. */
@@ -31,6 +32,13 @@ export function encodeFrame(opcode: Opcode, payload: Uint8Array, fin = true): Bu
   const frame = Buffer.allocUnsafe(head + payload.length);
   writeHead(frame, (fin ? FIN : 0) | opcode, 0, payload.length);
   frame.set(payload, head);
+  return frame;
+}
+
+/** A whole message that was compressed (RFC 7692 §7.2.1) as a server's frame. */
+export function encodeDeflated(opcode: Opcode, payload: Uint8Array): Buffer {
+  const frame = encodeFrame(opcode, payload);
+  frame[0] = frame[0]! | RSV1;
   return frame;
 }
 

@@ -18,7 +18,7 @@ export const CloseCode = {
 } as const;
 
 export const faultTable = {
-  WS_RESERVED_BITS: { closeCode: 1002, message: "reserved bits are set and no extension was agreed" },
+  WS_RESERVED_BITS: { closeCode: 1002, message: "reserved bits are set that no extension gives a meaning" },
   WS_OPCODE: { closeCode: 1002, message: "unknown opcode" },
   WS_UNMASKED: { closeCode: 1002, message: "a client's frame is not masked" },
   WS_MASKED: { closeCode: 1002, message: "a server's frame is masked" },
@@ -30,6 +30,7 @@ export const faultTable = {
   WS_CLOSE_PAYLOAD: { closeCode: 1002, message: "a close frame with half a code" },
   WS_CLOSE_CODE: { closeCode: 1002, message: "a close code that must not be sent" },
   WS_UTF8: { closeCode: 1007, message: "text that is not UTF-8" },
+  WS_DEFLATE: { closeCode: 1007, message: "a compressed message that cannot be inflated" },
   WS_TOO_BIG: { closeCode: 1009, message: "a message longer than the limit" },
 } as const;
 export type FaultCode = keyof typeof faultTable;

@@ -20,7 +20,11 @@ test("a good request is accepted, and offered extensions are declined by silence
     request({}, ["sec-websocket-extensions", "permessage-deflate; client_max_window_bits"]),
     sha1,
   );
-  assert.deepEqual(result, { ok: true, fields: ["sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="] });
+  assert.deepEqual(result, {
+    ok: true,
+    fields: ["sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="],
+    deflateBits: 0,
+  });
 });
 
 test("the first subprotocol offered is accepted", () => {

@@ -1,7 +1,10 @@
 /**
  * The opening handshake, server's side (RFC 6455 §4.2). Looks at a request's head that was already parsed and checked as
- * HTTP; writes nothing, and has SHA-1 handed in. Extensions are declined by not naming them (§9.1), permessage-deflate among them.
+ * HTTP; writes nothing, and has SHA-1 handed in. Extensions are declined by not naming them (§9.1); the one that may be agreed
+ * upon is permessage-deflate, when the server wants it.
  */
+import { agreeOnDeflate, type DeflateTerms, parseExtensions } from "./extensions.ts";
+
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /** What the handshake needs of a request: `RequestHead` fits. Field names are in lower case. */
@@ -17,12 +20,22 @@ export interface HandshakeRequest {
 export type Sha1 = (text: string) => string;
 
 export type HandshakeResult =
-  /** `fields` are those of the 101 that the handshake itself asks for, beside `connection` and `upgrade`. */
-  | { readonly ok: true; readonly fields: string[] }
+  /**
+   * `fields` are those of the 101 that the handshake itself asks for, beside `connection` and `upgrade`; `deflateBits` is
+   * the window to compress with, or 0 when nothing is compressed in either direction.
+   */
+  | { readonly ok: true; readonly fields: string[]; readonly deflateBits: number }
   | { readonly ok: false; readonly status: 400 | 405 | 426; readonly fields: string[]; readonly message: string };
 
-/** Checks a request to open a WebSocket. The first subprotocol offered is accepted, for a browser insists on one. */
-export function checkHandshake(request: HandshakeRequest, sha1: Sha1): HandshakeResult {
+/**
+ * Checks a request to open a WebSocket. The first subprotocol offered is accepted, for a browser insists on one. With
+ * `deflate` null no extension is looked at.
+ */
+export function checkHandshake(
+  request: HandshakeRequest,
+  sha1: Sha1,
+  deflate: DeflateTerms | null = null,
+): HandshakeResult {
   if (request.method !== "GET") return refuse(405, "a WebSocket is opened with GET", ["allow", "GET"]);
   if (request.version !== 11) return refuse(400, "a WebSocket is opened over HTTP/1.1");
   if (request.upgrade !== "websocket") return refuse(400, "the Upgrade field must say websocket");
@@ -41,7 +54,12 @@ export function checkHandshake(request: HandshakeRequest, sha1: Sha1): Handshake
     if (!valid) return refuse(400, "the Sec-WebSocket-Protocol field is malformed");
     fields.push("sec-websocket-protocol", names[0]!);
   }
-  return { ok: true, fields };
+  if (deflate === null) return { ok: true, fields, deflateBits: 0 };
+  const offers = parseExtensions(all(request.fields, "sec-websocket-extensions"));
+  if (offers === null) return refuse(400, "the Sec-WebSocket-Extensions field is malformed");
+  const agreement = agreeOnDeflate(offers, deflate);
+  if (agreement !== null) fields.push("sec-websocket-extensions", agreement.field);
+  return { ok: true, fields, deflateBits: agreement?.windowBits ?? 0 };
 }
 
 /** The `Sec-WebSocket-Accept` that proves to a client that its key was read. */

@@ -1,0 +1,21 @@
+/** What stands around a session: the whole of the transports, as one of their sessions sees it. */
+import type { Clock } from "@tideway/base";
+import type { Counters } from "./counters.ts";
+import type { PayloadCompressor } from "./deflate.ts";
+import type { Settings } from "./options.ts";
+import type { Session } from "./session.ts";
+
+/** What a session needs of the whole. */
+export interface SessionHost {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly counters: Counters;
+  /** Of polling answers; null when they are not compressed. */
+  readonly compressor: PayloadCompressor | null;
+  /** Calls `flush` at the end of this tick. */
+  flushLater(session: Session): void;
+  /** The session takes nothing in any more: tells its hub's side at the end of this tick. */
+  ended(session: Session): void;
+  /** Requests that name the session find it no more. */
+  forget(session: Session): void;
+}
