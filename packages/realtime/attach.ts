@@ -4,9 +4,8 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Target } from "@tideway/base";
 import { createClientFiles } from "./client-files.ts";
-import { NodeExchange } from "./node-exchange.ts";
+import type { Intake } from "./intake.ts";
 
 /** The slice of http.Server and https.Server that is used. */
 export interface RequestSource {
@@ -22,16 +21,14 @@ export interface Attachment {
   /** Whether requests must have a slash behind the path. */
   readonly trailingSlash: boolean;
   readonly servesClient: boolean;
-  /** Where requests are kept by their exchange's id while they are being answered, for whoever wants to see them. */
-  readonly requests: Map<string, IncomingMessage> | null;
-  readonly target: Target;
+  /** Whether an upgrade that nobody answers is closed, and after how many ms. */
+  readonly destroysUpgrades: boolean;
+  readonly destroyUpgradesMs: number;
+  readonly intake: Intake;
 }
 
-/** How long somebody else may take to answer an upgrade that is not ours before its connection is closed. */
-const strangerMs = 1_000;
-
 export function attachTo(server: RequestSource, attachment: Attachment): void {
-  const { path } = attachment;
+  const { path, intake } = attachment;
   const prefix = attachment.trailingSlash ? `${path}/` : path;
   const isOurs = (request: IncomingMessage) => request.url?.startsWith(prefix) === true;
   const clientFiles = attachment.servesClient ? createClientFiles() : null;
@@ -39,37 +36,24 @@ export function attachTo(server: RequestSource, attachment: Attachment): void {
   server.removeAllListeners("request");
   server.on("request", (request, response) => {
     if (clientFiles?.(path, request, response) === true) return;
-    if (isOurs(request)) handle(attachment, request, response, NodeExchange.ofRequest(request, response));
+    if (isOurs(request)) intake.request(request, response);
     else for (const listener of others) Reflect.apply(listener, server, [request, response]);
   });
   server.on("upgrade", (request, stream, head) => {
     if (isOurs(request)) {
-      stream.on("error", ignore);
-      handle(attachment, request, stream, NodeExchange.ofUpgrade(request, { stream, head }));
+      intake.upgrade(request, stream, head);
       return;
     }
+    if (!attachment.destroysUpgrades) return;
     // Without a listener Node closes such connections. Now that there is one, ours must, unless another one answers.
     const timer = setTimeout(() => {
       if (!stream.writable || (stream as Duplex & { bytesWritten?: number }).bytesWritten !== 0) return;
       stream.on("error", ignore);
       stream.end();
-    }, strangerMs);
+    }, attachment.destroyUpgradesMs);
     timer.unref();
     stream.on("close", () => clearTimeout(timer));
   });
-}
-
-function handle(
-  { requests, target }: Attachment,
-  request: IncomingMessage,
-  until: ServerResponse | Duplex,
-  exchange: NodeExchange,
-): void {
-  if (requests !== null) {
-    requests.set(exchange.id, request);
-    until.once("close", () => requests.delete(exchange.id));
-  }
-  target.handle(exchange);
 }
 
 function ignore(): void {}

@@ -6,17 +6,26 @@ import { silentLogger } from "@tideway/base";
 import { systemClock } from "@tideway/edge/clock";
 import { connectLink, LinkState } from "@tideway/edge/link";
 import type { RequestSource } from "./attach.ts";
+import type { LocalLine } from "./local-line.ts";
 import type { ServerOptions } from "./options.ts";
+import type { RawSocket } from "./raw-socket.ts";
 import type { HubSession, Uplink } from "./session.ts";
 
 export interface Backend {
   readonly uplink: Uplink;
+  /** The line of that id, when it is in this process. */
+  line(id: string): LocalLine | null;
+  /** Takes a socket of another Engine.IO server. */
+  openRaw(socket: RawSocket): void;
   /** Serves clients on this http.Server too. */
   attach(server: RequestSource): void;
   /** The sockets will be let go: from now on nothing new is taken. */
   leaving(): void;
   close(): Promise<void>;
 }
+
+/** No line is in this process. */
+export const nowhere = (): null => null;
 
 /** Joins the hub at `address`; `onLost` is called whenever it was there and is no longer. */
 export function joinHub(
@@ -41,6 +50,12 @@ export function joinHub(
         return link.state === LinkState.open;
       },
       send: (message) => link.send(message),
+    },
+    line: nowhere,
+    openRaw() {
+      throw new Error(
+        "this server has joined Tideway's hub (TIDEWAY_LINK): it has no hub for sockets of another engine",
+      );
     },
     attach() {
       throw new Error("this server has joined Tideway's hub (TIDEWAY_LINK): attach it in the tick in which it is made");

@@ -133,17 +133,7 @@ export class BroadcastOperator<EmitEvents extends EventsMap = DefaultEventsMap, 
     ev: Ev,
     ...args: AllButLast<EventParams<EmitEvents, Ev>>
   ): Promise<FirstNonErrorArg<Last<EventParams<EmitEvents, Ev>>>> {
-    return new Promise((resolve, reject) => {
-      const done = (error: (Error & { responses?: unknown }) | null, responses: Any) => {
-        if (error === null) {
-          resolve(responses);
-          return;
-        }
-        error.responses = responses;
-        reject(error);
-      };
-      this.emit(ev, ...([...args, done] as unknown as EventParams<EmitEvents, Ev>));
-    });
+    return withAnswers((done) => this.emit(ev, ...([...args, done] as unknown as EventParams<EmitEvents, Ev>)));
   }
 
   /**
@@ -271,6 +261,16 @@ export class RemoteSocket<EmitEvents extends EventsMap = DefaultEventsMap, Socke
 
 export type ManyAnswers<EmitEvents extends EventsMap> = DecorateAcknowledgementsWithMultipleResponses<EmitEvents>;
 type AnyFunction = (...args: Any[]) => unknown;
+
+/** An acknowledgement as a promise: an error has the answers that came before it as `responses`. */
+export function withAnswers(ask: (done: AnyFunction) => void): Promise<Any> {
+  return new Promise((resolve, reject) => {
+    ask((error: (Error & { responses?: unknown }) | null, responses: Any) => {
+      if (error === null) resolve(responses);
+      else reject(Object.assign(error, { responses }));
+    });
+  });
+}
 
 export function checkName(name: string | symbol | number): void {
   if (typeof name === "string" && reservedEvents.has(name)) {

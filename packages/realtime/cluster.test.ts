@@ -14,7 +14,9 @@ import { createTransports, type Transports } from "@tideway/edge/transports";
 import { Hub, MemoryStore } from "@tideway/engine/hub";
 import { type Socket as Client, io as connectClient } from "socket.io-client";
 import { attachTo } from "./attach.ts";
+import { Engine } from "./engine.ts";
 import { Server } from "./index.ts";
+import { Intake } from "./intake.ts";
 import { type ClientOptions, connected, next, transports } from "./testing/counterparts.ts";
 
 const directory = mkdtempSync(joinPath(tmpdir(), "tideway-cluster-"));
@@ -71,7 +73,14 @@ beforeEach(async () => {
   hub = new Hub({ ...common, store: new MemoryStore(common), durability: "memory", recovery: true });
   lines = createTransports({ ...common, open: (line, handshake) => hub.open(line, handshake) });
   http = createServer();
-  attachTo(http, { path: "/socket.io", trailingSlash: true, servesClient: false, requests: null, target: lines });
+  attachTo(http, {
+    path: "/socket.io",
+    trailingSlash: true,
+    servesClient: false,
+    destroysUpgrades: true,
+    destroyUpgradesMs: 1_000,
+    intake: new Intake(new Engine({}, () => 0), lines),
+  });
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
   path = freshPath();

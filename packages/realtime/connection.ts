@@ -1,39 +1,126 @@
 /**
- * A client's line as `socket.conn` shows it: shared by the client's sockets in all namespaces of this server. Owns the
- * events `upgrade` and `close`; the line itself is the hub's.
+ * A client's line as `socket.conn` shows it: Engine.IO's socket, shared by the client's sockets in all namespaces of this
+ * server. Owns its events; the line itself is the hub's, or, when this server has the hub, at hand (`LocalLine`).
+ *
+ * Over a link packets pass at the edge, out of this process: there `upgrade` and `close` are all that is told, and `close`
+ * comes when the last socket of this server has left the line.
  */
 import { EventEmitter } from "node:events";
+import type { IncomingMessage } from "node:http";
+import type { LineObserver } from "@tideway/edge/transports";
+import { type DisconnectReason, Packet } from "@tideway/engine/hub";
+import { PacketType } from "@tideway/wire/engineio";
+import { type EngineRequest, exposed, type LocalLine, rememberedRequest } from "./local-line.ts";
 import type { ConnectMessage } from "./session.ts";
 import { callListeners } from "./user-code.ts";
 
 type TransportName = ConnectMessage["transport"];
+type SendCallback = (transport: ConnectionTransport) => void;
+
+export interface ConnectionTransport {
+  readonly name: TransportName;
+  readonly sid: string;
+  readonly protocol: 4;
+  readonly readyState: "open" | "closing" | "closed";
+  readonly writable: boolean;
+}
 
 /** A socket of this server on the line. */
 interface Holder {
   _closeLine(): void;
 }
 
+type ConnectionSource = Pick<ConnectMessage, "connection" | "transport" | "handshake">;
+
+/** What only a watched line tells. */
+const watchedEvents: ReadonlySet<string | symbol> = new Set([
+  "packet",
+  "packetCreate",
+  "data",
+  "message",
+  "heartbeat",
+  "flush",
+  "drain",
+  "upgrading",
+]);
+
 export class Connection extends EventEmitter {
   readonly id: string;
   readonly protocol = 4;
   readonly remoteAddress: string;
-  readyState: "open" | "closed" = "open";
-  #transport: { readonly name: TransportName };
+  readyState: "opening" | "open" | "closing" | "closed" = "open";
+  /** Whether the client is trying a WebSocket now. Known to whoever listens to `upgrading`. */
+  upgrading = false;
+  upgraded = false;
+  #name: TransportName;
+  /** Made when somebody asks for it. */
+  #transport: ConnectionTransport | null = null;
+  readonly #local: LocalLine | null;
+  #handshake: ConnectMessage["handshake"] | null;
   readonly #holders = new Set<Holder>();
+  #unsent: SendCallback[] | null = null;
+  #watching = false;
 
-  constructor(message: ConnectMessage) {
+  constructor(source: ConnectionSource, local: LocalLine | null) {
     super();
-    this.id = message.connection;
-    this.remoteAddress = message.handshake.address;
-    this.#transport = { name: message.transport };
+    this.id = source.connection;
+    this.remoteAddress = source.handshake.address;
+    this.#handshake = source.handshake;
+    this.#name = source.transport;
+    this.#local = local;
   }
 
-  get transport(): { readonly name: TransportName } {
+  get transport(): ConnectionTransport {
+    this.#transport ??= transportOf(this, this.#name);
     return this.#transport;
   }
 
+  /**
+   * The request that opened the line: Node's own object, as middlewares left it, when this server has the hub. Otherwise what
+   * is known of it. May be set to null to let it go.
+   */
+  get request(): IncomingMessage {
+    if (this.#local !== null) {
+      this.#local.looked = true;
+      if (this.#local.request !== null) return exposed(this.#local.request);
+    }
+    return this.#handshake === null ? (null as never) : rememberedRequest(this.#handshake);
+  }
+
+  set request(value: IncomingMessage | null) {
+    if (this.#local !== null) this.#local.request = value as EngineRequest | null;
+    if (value === null) this.#handshake = null;
+  }
+
+  /** Sends an Engine.IO message past Socket.IO. Text only, and only where this server has the hub. */
+  send(data: string, options?: { readonly compress?: boolean } | SendCallback, callback?: SendCallback): this {
+    if (typeof data !== "string") throw new TypeError("conn.send() takes text: send binary with socket.emit()");
+    if (this.#local === null)
+      throw new Error("conn.send(): the line is at the edge's hub, this process cannot write to it");
+    if (this.readyState !== "open") return this;
+    const done = typeof options === "function" ? options : callback;
+    if (done !== undefined) {
+      this.#unsent ??= [];
+      this.#unsent.push(done);
+      this.#watch();
+    }
+    const compress = typeof options === "object" ? options.compress !== false : true;
+    this.#local.line.send(new Packet(data, [], false, compress));
+    return this;
+  }
+
+  write(data: string, options?: { readonly compress?: boolean } | SendCallback, callback?: SendCallback): this {
+    return this.send(data, options, callback);
+  }
+
   /** Closes the line, and with it every socket on it. The client reconnects. */
-  close(): void {
+  close(_discard?: boolean): void {
+    if (this.#local !== null) {
+      if (this.readyState !== "open") return;
+      this.readyState = "closing";
+      this.#local.line.close("forced close");
+      return;
+    }
     // The hub finds the line by any socket that is still on it.
     for (const holder of this.#holders) {
       holder._closeLine();
@@ -41,10 +128,27 @@ export class Connection extends EventEmitter {
     }
   }
 
+  override on(event: string | symbol, listener: (...args: never[]) => void): this {
+    if (watchedEvents.has(event)) this.#watch();
+    return super.on(event, listener as () => void);
+  }
+
+  override addListener(event: string | symbol, listener: (...args: never[]) => void): this {
+    return this.on(event, listener);
+  }
+
+  override prependListener(event: string | symbol, listener: (...args: never[]) => void): this {
+    if (watchedEvents.has(event)) this.#watch();
+    return super.prependListener(event, listener as () => void);
+  }
+
   /** @internal */
   _upgraded(transport: TransportName): void {
-    this.#transport = { name: transport };
-    callListeners(this, "upgrade", [this.#transport]);
+    this.#name = transport;
+    this.#transport = null;
+    this.upgrading = false;
+    this.upgraded = true;
+    callListeners(this, "upgrade", [this.transport]);
   }
 
   /** @internal */
@@ -52,12 +156,80 @@ export class Connection extends EventEmitter {
     this.#holders.add(holder);
   }
 
-  /** True when nobody of this server holds it any more. @internal */
-  _release(holder: Holder, reason: string): boolean {
+  /** A socket has been let in: unless somebody looked at the request by now, or may have put something on it, it can go. @internal */
+  _settled(): void {
+    const local = this.#local;
+    if (local !== null && !local.looked) local.request = null;
+  }
+
+  /** True when the line is over for this server: nobody of it is left on a line that is elsewhere. @internal */
+  _release(holder: Holder, reason: DisconnectReason): boolean {
     this.#holders.delete(holder);
-    if (this.#holders.size > 0) return false;
-    this.readyState = "closed";
-    callListeners(this, "close", [reason]);
+    if (this.#holders.size > 0 || this.#local !== null) return false;
+    this._closed(reason);
     return true;
   }
+
+  /** @internal */
+  _closed(reason: DisconnectReason): void {
+    if (this.readyState === "closed") return;
+    this.readyState = "closed";
+    callListeners(this, "close", [reason]);
+  }
+
+  #watch(): void {
+    if (this.#watching || this.#local === null) return;
+    this.#watching = true;
+    const tell = (event: string, ...args: unknown[]) => callListeners(this, event, args);
+    const observer: LineObserver = {
+      onReceived: ({ type, text, binary }) => {
+        const data = binary === null ? text : Buffer.from(binary);
+        const name = packetNames[type];
+        tell("packet", name === "message" || data !== "" ? { type: name, data } : { type: name });
+        if (name === "pong") tell("heartbeat");
+        if (name !== "message") return;
+        tell("data", data);
+        tell("message", data);
+      },
+      onQueued: ({ text, attachments, compress }) => {
+        tell("packetCreate", { type: "message", options: { compress }, data: text });
+        for (const data of attachments) tell("packetCreate", { type: "message", options: { compress }, data });
+      },
+      onBeat: () => tell("packetCreate", { type: "ping", options: { compress: true } }),
+      onFlushed: () => {
+        tell("flush");
+        for (const callback of this.#unsent?.splice(0) ?? []) callback(this.transport);
+        tell("drain");
+      },
+      onUpgrading: () => {
+        this.upgrading = true;
+        tell("upgrading", transportOf(this, "websocket"));
+      },
+    };
+    this.#local.line.watch(observer);
+  }
+}
+
+const packetNames: Readonly<Record<PacketType, string>> = {
+  [PacketType.open]: "open",
+  [PacketType.close]: "close",
+  [PacketType.ping]: "ping",
+  [PacketType.pong]: "pong",
+  [PacketType.message]: "message",
+  [PacketType.upgrade]: "upgrade",
+  [PacketType.noop]: "noop",
+};
+
+function transportOf(connection: Connection, name: TransportName): ConnectionTransport {
+  return {
+    name,
+    sid: connection.id,
+    protocol: 4,
+    get readyState() {
+      return connection.readyState === "opening" ? "open" : connection.readyState;
+    },
+    get writable() {
+      return connection.readyState === "open";
+    },
+  };
 }

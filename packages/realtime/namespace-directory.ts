@@ -49,6 +49,11 @@ export class NamespaceDirectory<
     );
   }
 
+  /** The namespaces that are there, by name. */
+  get all(): Map<string, Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> {
+    return this.#byName;
+  }
+
   /** The parent of namespaces to come. */
   parent(name: RegExp | NamespaceMatcher): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
     const pattern = name instanceof RegExp ? name : null;

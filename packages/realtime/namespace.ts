@@ -2,6 +2,7 @@
  * A namespace of this server: Socket.IO's `Namespace`. Owns the sockets that this server holds in it and the middlewares
  * that decide who may come in. Sockets of other servers are reached through the hub.
  */
+import { Adapter, type AdapterOwner, type BroadcastOptions } from "./adapter.ts";
 import {
   type Audience,
   BroadcastOperator,
@@ -9,15 +10,18 @@ import {
   type RemoteSocket,
   type Room,
   type SocketId,
+  withAnswers,
 } from "./broadcast-operator.ts";
 import type { Connection } from "./connection.ts";
 import type { Server } from "./server.ts";
+import { emitToServers } from "./server-side.ts";
 import type { ConnectMessage, HubSession, Published } from "./session.ts";
 import { Socket } from "./socket.ts";
 import {
   type AllButLast,
   type Any,
   type DecorateAcknowledgements,
+  type DecorateAcknowledgementsWithTimeoutAndMultipleResponses,
   type DefaultEventsMap,
   type EventNames,
   type EventNamesWithAck,
@@ -43,6 +47,14 @@ export interface NamespaceReservedEventsMap<
 > {
   connect: (socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>) => void;
   connection: (socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>) => void;
+}
+
+export interface ServerReservedEventsMap<
+  ListenEvents extends EventsMap,
+  EmitEvents extends EventsMap,
+  ServerSideEvents extends EventsMap,
+  SocketData,
+> extends NamespaceReservedEventsMap<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
   new_namespace: (namespace: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>) => void;
 }
 
@@ -67,7 +79,7 @@ export class Namespace<
     RemoveAcknowledgements<EmitEvents>,
     NamespaceReservedEventsMap<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >
-  implements Audience
+  implements Audience, AdapterOwner
 {
   readonly name: string;
   readonly server: Server<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
@@ -76,6 +88,8 @@ export class Namespace<
   /** @internal */
   readonly session: HubSession;
 
+  /** Made when somebody asks for it. @internal */
+  _view: Adapter | null = null;
   /** @internal */
   protected middlewares: NamespaceMiddleware<ListenEvents, EmitEvents, ServerSideEvents, SocketData>[] = [];
   /** Sockets whose middlewares have not decided yet. */
@@ -91,6 +105,12 @@ export class Namespace<
     this.server = server;
     this.session = session;
     this.name = name;
+  }
+
+  /** The rooms of this server's sockets, and their events. */
+  get adapter(): Adapter {
+    this._view ??= new Adapter(this as unknown as AdapterOwner);
+    return this._view;
   }
 
   /** Looks at each client before it comes in; `next(error)` refuses it. */
@@ -160,6 +180,22 @@ export class Namespace<
     return this.#all().idempotencyKey(key);
   }
 
+  /** Says something to the other servers of the hub; with a function as last argument, asks each for an answer. */
+  serverSideEmit<Ev extends EventNames<ServerSideEvents>>(
+    ev: Ev,
+    ...args: EventParams<DecorateAcknowledgementsWithTimeoutAndMultipleResponses<ServerSideEvents>, Ev>
+  ): boolean {
+    return emitToServers(this.session, this.name, ev, args);
+  }
+
+  /** {@link serverSideEmit} with an answer of each server; an error of its promise has those that came as `responses`. */
+  serverSideEmitWithAck<Ev extends EventNamesWithAck<ServerSideEvents>>(
+    ev: Ev,
+    ...args: AllButLast<EventParams<ServerSideEvents, Ev>>
+  ): Promise<FirstNonErrorArg<Last<EventParams<ServerSideEvents, Ev>>>[]> {
+    return withAnswers((done) => emitToServers(this.session, this.name, ev, [...args, done]));
+  }
+
   fetchSockets(): Promise<RemoteSocket<EmitEvents, SocketData>[]> {
     return new BroadcastOperator<EmitEvents, SocketData>(this).fetchSockets();
   }
@@ -219,6 +255,32 @@ export class Namespace<
     socket._accepted();
     callListeners(this, "connect", [socket]);
     callListeners(this, "connection", [socket]);
+    socket.conn._settled();
+  }
+
+  /** @internal */
+  *_members(): Iterable<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> {
+    yield* this.sockets.values();
+    yield* this.#arriving.values();
+  }
+
+  /** @internal */
+  _member(id: SocketId): Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData> | undefined {
+    return this.sockets.get(id) ?? this.#arriving.get(id);
+  }
+
+  /** @internal */
+  _audience({ rooms, except, flags }: BroadcastOptions): BroadcastOperator<Any, Any> {
+    const { timeout, ...others } = flags ?? {};
+    return new BroadcastOperator(this, rooms, except, {
+      ...others,
+      ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    });
+  }
+
+  /** Another server of the hub says something. @internal */
+  _onServerSideEmit([ev, ...args]: [string, ...Any[]]): void {
+    callListeners(this, ev, args);
   }
 
   /** @internal */

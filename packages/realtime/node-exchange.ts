@@ -31,6 +31,8 @@ export class NodeExchange implements Exchange {
   readonly client: ClientInfo;
   service = "";
   instance = "";
+  /** Called when it has become an upgraded connection. */
+  whenUpgraded: (() => void) | null = null;
 
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
@@ -44,12 +46,15 @@ export class NodeExchange implements Exchange {
   }
 
   /** For an `upgrade` event: Node made no response object, so that a refusal needs one of its own. */
-  static ofUpgrade(request: IncomingMessage, offer: UpgradeOffer): NodeExchange {
+  static ofUpgrade(
+    request: IncomingMessage,
+    offer: UpgradeOffer,
+  ): { exchange: NodeExchange; response: ServerResponse } {
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(offer.stream as Socket);
     response.on("finish", () => offer.stream.end());
-    return new NodeExchange(request, response, offer);
+    return { exchange: new NodeExchange(request, response, offer), response };
   }
 
   private constructor(request: IncomingMessage, response: ServerResponse, offer: UpgradeOffer | null) {
@@ -128,6 +133,7 @@ export class NodeExchange implements Exchange {
     const offer = this.#offer;
     assert(offer !== null, "only an exchange of an upgrade can be upgraded");
     this.#over = true;
+    this.whenUpgraded?.();
     const stream = offer.stream as Socket;
     this.#response.detachSocket(stream);
     stream.setTimeout(0);

@@ -1,5 +1,6 @@
 /**
- * What `new Server(...)` takes: Socket.IO's options by their names, and Tideway's own. Types and defaults only.
+ * What `new Server(...)` takes: Socket.IO's options by their names, and Tideway's own. Types, defaults, and a word to whoever asks
+ * for what cannot be.
  */
 import type { IncomingMessage } from "node:http";
 import type { Logger } from "@tideway/base";
@@ -50,6 +51,24 @@ export interface ServerOptions {
   origins: "any" | "same" | readonly string[];
   /** @default false */
   cleanupEmptyChildNamespaces: boolean;
+  /** Compression of WebSocket messages (RFC 7692). @default false */
+  perMessageDeflate: boolean | object;
+  /** Compression of polling answers. @default true, from 1024 bytes on */
+  httpCompression: boolean | object;
+  /** An Engine.IO message that each client is sent first. */
+  initialPacket: string;
+  /** Whether an upgrade of the http.Server's that nobody answers is closed. @default true */
+  destroyUpgrade: boolean;
+  /** After how many ms. @default 1000 */
+  destroyUpgradeTimeout: number;
+  /** Taken and not used: the hub is what an adapter would be. A warning says so. */
+  adapter: unknown;
+  /** Taken and not used: WebSockets are the hub's own. */
+  wsEngine: unknown;
+  /** Clients of Socket.IO 2 are not served: only false is taken. @default false */
+  allowEIO3: boolean;
+  /** The hub speaks Socket.IO's default format: any other is refused. */
+  parser: unknown;
 
   /** @default "none", or "memory" with `connectionStateRecovery` */
   durability: Durability;
@@ -61,4 +80,26 @@ export interface ServerOptions {
   instance: string;
   /** Anything with pino's shape. @default none */
   logger: Logger;
+}
+
+/** Refuses what would not be served as asked. */
+export function checkOptions({ adapter, parser, allowEIO3 }: Partial<ServerOptions>): void {
+  if (adapter !== undefined) warnOfAdapter();
+  if (parser !== undefined) {
+    throw new TypeError(
+      "`parser` is not supported: the hub speaks Socket.IO's default format. Leave it out on both sides.",
+    );
+  }
+  if (allowEIO3 === true) {
+    throw new TypeError(
+      "`allowEIO3` is not supported: clients must be of Socket.IO 3 or 4. Leave it out, or set it to false.",
+    );
+  }
+}
+
+export function warnOfAdapter(): void {
+  process.emitWarning("the adapter is not used: servers that share a Tideway hub need none", {
+    code: "TIDEWAY_ADAPTER",
+    detail: "Start the application's processes through Tideway (TIDEWAY_LINK), and leave the adapter out.",
+  });
 }

@@ -2,22 +2,46 @@
  * A hub of this server's own: the hub, its store and the transports on http.Servers, put together in this process.
  */
 import { mkdirSync } from "node:fs";
-import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { type Logger, limits, silentLogger } from "@tideway/base";
 import { systemClock, systemRandom } from "@tideway/edge/clock";
 import { openStreamStore, type SqliteStreamStore } from "@tideway/edge/store";
 import { createTransports, type Transports, type TransportsOptions } from "@tideway/edge/transports";
-import { Hub, MemoryStore, type ServerPort, type StreamStore, type ToServer } from "@tideway/engine/hub";
-import { attachTo } from "./attach.ts";
+import {
+  type DisconnectReason,
+  type Handshake,
+  Hub,
+  MemoryStore,
+  Packet,
+  type ServerPort,
+  type StreamStore,
+  type ToServer,
+} from "@tideway/engine/hub";
+import { attachTo, type RequestSource } from "./attach.ts";
 import type { Backend } from "./backend.ts";
+import type { Engine } from "./engine.ts";
+import { type Answering, Intake } from "./intake.ts";
+import { type EngineRequest, exposed, type LocalLine } from "./local-line.ts";
 import { openingStore } from "./opening-store.ts";
 import type { Durability, ServerOptions } from "./options.ts";
+import { openRawSocket } from "./raw-socket.ts";
 import type { HubSession, Uplink } from "./session.ts";
 
 const recoveryMsDefault = 2 * 60 * 1000;
 
-export function openOwnHub(session: HubSession, options: Partial<ServerOptions> & { readonly path: string }): Backend {
+/** What the server is told of lines that are in this process. */
+export interface LineEvents {
+  onLine(line: LocalLine, handshake: Handshake): void;
+  /** After everything else about the line. */
+  onLineClosed(id: string, reason: DisconnectReason): void;
+}
+
+export function openOwnHub(
+  session: HubSession,
+  options: Partial<ServerOptions> & { readonly path: string },
+  engine: Engine,
+  events: LineEvents,
+): Backend {
   const logger = options.logger ?? silentLogger;
   const { connectionStateRecovery: recovery } = options;
   const durability: Durability = options.durability ?? (recovery === undefined ? "none" : "memory");
@@ -31,26 +55,60 @@ export function openOwnHub(session: HubSession, options: Partial<ServerOptions> 
     recovery: store !== null,
     ...(options.connectTimeout === undefined ? {} : { connectTimeoutMs: options.connectTimeout }),
   });
-  const requests = new Map<string, IncomingMessage>();
-  const transports = createTransports({
-    ...transportsOptions(options, requests),
+  const lines = new Map<string, LocalLine>();
+  const { initialPacket } = options;
+  const openLine = (local: LocalLine, handshake: Handshake) => {
+    lines.set(local.line.id, local);
+    const connection = hub.open(local.line, handshake);
+    events.onLine(local, handshake);
+    return connection;
+  };
+  const closeLine = (id: string, reason: DisconnectReason) => {
+    lines.delete(id);
+    // Behind what the hub has said of the line's sockets.
+    process.nextTick(() => events.onLineClosed(id, reason));
+  };
+  const given: TransportsOptions = {
+    ...transportsOptions(options, (id) => intake.find(id)?.request),
     clock: systemClock,
     random: systemRandom,
     logger,
-    open: (line, handshake) => hub.open(line, handshake),
-  });
+    open(line, handshake, requestId) {
+      const looked = engine._touchesRequests || options.allowRequest !== undefined;
+      if (initialPacket !== undefined) line.send(new Packet(initialPacket));
+      return openLine({ line, request: intake.find(requestId)?.request ?? null, looked }, handshake);
+    },
+    onClosed: closeLine,
+  };
+  const transports = createTransports(withHooks(given, engine, (id) => intake.find(id)));
+  const intake = new Intake(engine, transports);
   const uplink = sitDown(hub, session);
   uplink.send({ type: "hello", instance: options.instance ?? `pid ${process.pid}` });
+  const attach = (server: RequestSource) =>
+    attachTo(server, {
+      path: options.path,
+      trailingSlash: options.addTrailingSlash !== false,
+      servesClient: options.serveClient !== false,
+      destroysUpgrades: options.destroyUpgrade !== false,
+      destroyUpgradesMs: options.destroyUpgradeTimeout ?? 1_000,
+      intake,
+    });
+  engine._open({
+    get clientsCount() {
+      return transports.clientsCount;
+    },
+    attach,
+    request: (request, response) => intake.request(request, response),
+    upgrade: (request, stream, head) => intake.upgrade(request, stream, head),
+    closeSessions() {
+      for (const { line } of [...lines.values()]) line.close("forced close");
+    },
+  });
   return {
     uplink,
-    attach: (server) =>
-      attachTo(server, {
-        path: options.path,
-        trailingSlash: options.addTrailingSlash !== false,
-        servesClient: options.serveClient !== false,
-        requests: options.allowRequest === undefined ? null : requests,
-        target: transports,
-      }),
+    attach,
+    line: (id) => lines.get(id) ?? null,
+    openRaw: (socket) => openRawSocket(socket, openLine, closeLine),
     leaving() {},
     async close() {
       await closed(transports);
@@ -119,7 +177,7 @@ function throwLater(error: unknown): void {
 
 function transportsOptions(
   options: Partial<ServerOptions> & { readonly path: string },
-  requests: ReadonlyMap<string, IncomingMessage>,
+  find: (requestId: string) => EngineRequest | undefined,
 ): Omit<TransportsOptions, "clock" | "random" | "open"> {
   const { allowRequest } = options;
   return defined<Omit<TransportsOptions, "clock" | "random" | "open">>({
@@ -137,11 +195,58 @@ function transportsOptions(
       allowRequest === undefined
         ? undefined
         : (request, decide) => {
-            const original = requests.get(request.requestId);
+            const original = find(request.requestId);
             if (original === undefined) decide("the request is gone", false);
-            else allowRequest(original, decide);
+            else allowRequest(exposed(original), decide);
           },
   });
+}
+
+/** The engine's part in each request. Read anew for each, so that what nobody uses costs nothing. */
+function withHooks(
+  options: TransportsOptions,
+  engine: Engine,
+  find: (requestId: string) => Answering | undefined,
+): TransportsOptions {
+  const fields = (event: string) => (headers: Record<string, string | string[]>, request: { requestId: string }) => {
+    const original = find(request.requestId)?.request;
+    if (original !== undefined) engine.emit(event, headers, exposed(original));
+  };
+  const initialHeaders = fields("initial_headers");
+  const headers: TransportsOptions["headers"] = (added, request) => {
+    const answering = find(request.requestId);
+    if (answering !== undefined && request.transport === "websocket" && engine._hasMiddlewares) {
+      // Some middlewares (sessions) add their fields only now.
+      answering.response.writeHead(101);
+      Object.assign(added, answering.response.getHeaders());
+    }
+    fields("headers")(added, request);
+  };
+  const generateId: TransportsOptions["generateId"] = async ({ requestId }) => {
+    const answering = find(requestId);
+    try {
+      return await engine.generateId(exposed(answering!.request));
+    } catch (error) {
+      if (answering !== undefined) answering.error = error;
+      throw error;
+    }
+  };
+  const hooks: Partial<TransportsOptions> = {
+    onRefused(requestId, refusal) {
+      const answering = find(requestId);
+      if (answering !== undefined) engine._refused(answering.request, refusal, answering.error);
+    },
+    get generateId() {
+      return engine._namesSessions ? generateId : undefined;
+    },
+    get initialHeaders() {
+      return engine.listenerCount("initial_headers") > 0 ? initialHeaders : undefined;
+    },
+    get headers() {
+      return engine._hasMiddlewares || engine.listenerCount("headers") > 0 ? headers : undefined;
+    },
+  } as Partial<TransportsOptions>;
+  return Object.defineProperties(options, Object.getOwnPropertyDescriptors(hooks)) as TransportsOptions;
 }
 
 /** Without the properties that are undefined: for the transports an option is given or it is not there. */

@@ -8,30 +8,23 @@ import type { Logger } from "@tideway/base";
 import { silentLogger } from "@tideway/base";
 import { systemClock } from "@tideway/edge/clock";
 import type { DisconnectReason } from "@tideway/engine/hub";
-import { type Backend, joinHub } from "./backend.ts";
-import type { BroadcastOperator, ManyAnswers, RemoteSocket, Room, SocketId } from "./broadcast-operator.ts";
+import { type Backend, joinHub, nowhere } from "./backend.ts";
+import type { SocketId } from "./broadcast-operator.ts";
 import { Connection } from "./connection.ts";
-import type { ExtendedError, Namespace, NamespaceReservedEventsMap } from "./namespace.ts";
+import { Engine } from "./engine.ts";
+import type { LocalLine } from "./local-line.ts";
+import type { Namespace } from "./namespace.ts";
 import { NamespaceDirectory } from "./namespace-directory.ts";
-import type { ServerOptions } from "./options.ts";
+import { checkOptions, type ServerOptions, warnOfAdapter } from "./options.ts";
 import { openOwnHub } from "./own-hub.ts";
 import type { NamespaceMatcher } from "./parent-namespace.ts";
-import { type ConnectMessage, HubSession, type Published } from "./session.ts";
+import type { RawEngine, RawSocket } from "./raw-socket.ts";
+import { ServerFront } from "./server-front.ts";
+import { answerable } from "./server-side.ts";
+import { type ConnectMessage, HubSession } from "./session.ts";
 import type { Socket } from "./socket.ts";
-import {
-  type AllButLast,
-  type Any,
-  type DecorateAcknowledgements,
-  type DefaultEventsMap,
-  type EventNames,
-  type EventNamesWithAck,
-  type EventParams,
-  type EventsMap,
-  type FirstNonErrorArg,
-  type Last,
-  type RemoveAcknowledgements,
-  StrictEventEmitter,
-} from "./typed-events.ts";
+import type { Any, DefaultEventsMap, EventsMap } from "./typed-events.ts";
+import { callListeners } from "./user-code.ts";
 
 export type AnyHttpServer = HttpServer | HttpsServer;
 
@@ -40,15 +33,12 @@ export class Server<
   EmitEvents extends EventsMap = ListenEvents,
   ServerSideEvents extends EventsMap = DefaultEventsMap,
   SocketData = Any,
-> extends StrictEventEmitter<
-  ServerSideEvents,
-  RemoveAcknowledgements<EmitEvents>,
-  NamespaceReservedEventsMap<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
-> {
-  /** The namespace `/`, to which all of this class's own sending goes. */
-  readonly sockets: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+> extends ServerFront<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+  override readonly sockets: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
   /** The one that was attached last. */
   httpServer: AnyHttpServer | undefined;
+  /** Engine.IO's server: its events, middlewares and the naming of sessions. */
+  readonly engine: Engine;
   /** @internal */
   readonly _logger: Logger;
 
@@ -71,6 +61,7 @@ export class Server<
     this.#options =
       attachTo === undefined && typeof server === "object" ? { ...(server as Partial<ServerOptions>) } : { ...options };
     this._logger = this.#options.logger ?? silentLogger;
+    checkOptions(this.#options);
     this.#session = new HubSession(
       {
         onConnect: (message) => this.#onConnect(message),
@@ -82,11 +73,15 @@ export class Server<
         onRooms: (socket, joined, left) => this.#held.get(socket)?._roomsChanged(joined, left),
         onUpgraded: (connection, transport) => this.#connections.get(connection)?._upgraded(transport),
         onFault: (socket) => this.#held.get(socket)?._closeLine(),
+        onServerEvent: (name, args, ask) => {
+          this._nsps.get(name)?._onServerSideEmit(answerable(this.#session, args, ask));
+        },
       },
       systemClock,
     );
     this.#directory = new NamespaceDirectory(this, this.#session, this.#options.cleanupEmptyChildNamespaces === true);
     this.sockets = this.#directory.main;
+    this.engine = new Engine(this.#options, () => this.#connections.size);
     if (attachTo !== undefined) this.attach(attachTo);
     // Not at once: `new Server()` may be followed by `attach`, which asks for an own hub.
     else process.nextTick(() => this.#closed ?? this.#start(null));
@@ -135,6 +130,40 @@ export class Server<
     return this.attach(server, options);
   }
 
+  /** uWebSockets.js parses requests by itself and is not supported: its application would have to be in front of us. */
+  attachApp(_app: unknown, _options: Partial<ServerOptions> = {}): never {
+    throw new Error(
+      "attachApp() is not supported: give an http.Server or a port to attach() instead of a uWebSockets.js app",
+    );
+  }
+
+  /** Serves the clients of another Engine.IO server too. */
+  bind(engine: RawEngine): this {
+    engine.on("connection", (socket) => this.onconnection(socket));
+    return this;
+  }
+
+  /** Takes one socket of another Engine.IO server. */
+  onconnection(socket: RawSocket): this {
+    this.#start({}).openRaw(socket);
+    return this;
+  }
+
+  /** The adapter that was set. It is not used: what it does between servers the hub does, and a warning says so. */
+  adapter(): unknown;
+  adapter(value: unknown): this;
+  adapter(...given: unknown[]): unknown {
+    if (given.length === 0) return this.#options.adapter;
+    this.#options.adapter = given[0];
+    warnOfAdapter();
+    return this;
+  }
+
+  /** The namespaces that are there, by name. */
+  get _nsps(): Map<string, Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> {
+    return this.#directory.all;
+  }
+
   /** The namespace of that name, made when it is new; for a pattern or a function, the parent of those to come. */
   of(
     name: string | RegExp | NamespaceMatcher,
@@ -155,89 +184,6 @@ export class Server<
     return this.#closed;
   }
 
-  use(
-    middleware: (
-      socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
-      next: (err?: ExtendedError) => void,
-    ) => unknown,
-  ): this {
-    this.sockets.use(middleware);
-    return this;
-  }
-
-  emitWithAck<Ev extends EventNamesWithAck<EmitEvents>>(
-    ev: Ev,
-    ...args: AllButLast<EventParams<EmitEvents, Ev>>
-  ): Promise<FirstNonErrorArg<Last<EventParams<EmitEvents, Ev>>>[]> {
-    return this.sockets.emitWithAck(ev, ...args);
-  }
-
-  publish<Ev extends EventNames<EmitEvents>>(ev: Ev, ...args: EventParams<EmitEvents, Ev>): Promise<Published> {
-    return this.sockets.publish(ev, ...args);
-  }
-
-  idempotencyKey(key: string): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
-    return this.sockets.idempotencyKey(key);
-  }
-
-  send(...args: EventParams<EmitEvents, "message">): this {
-    this.sockets.send(...args);
-    return this;
-  }
-
-  write(...args: EventParams<EmitEvents, "message">): this {
-    return this.send(...args);
-  }
-
-  to(room: Room | Room[]): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
-    return this.sockets.to(room);
-  }
-
-  in(room: Room | Room[]): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
-    return this.sockets.to(room);
-  }
-
-  except(room: Room | Room[]): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
-    return this.sockets.except(room);
-  }
-
-  compress(compress: boolean): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
-    return this.sockets.compress(compress);
-  }
-
-  get volatile(): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
-    return this.sockets.volatile;
-  }
-
-  get local(): BroadcastOperator<ManyAnswers<EmitEvents>, SocketData> {
-    return this.sockets.local;
-  }
-
-  timeout(timeout: number): BroadcastOperator<DecorateAcknowledgements<ManyAnswers<EmitEvents>>, SocketData> {
-    return this.sockets.timeout(timeout);
-  }
-
-  fetchSockets(): Promise<RemoteSocket<EmitEvents, SocketData>[]> {
-    return this.sockets.fetchSockets();
-  }
-
-  /** @deprecated as in Socket.IO: see {@link fetchSockets}. */
-  allSockets(): Promise<Set<SocketId>> {
-    return this.sockets.allSockets();
-  }
-
-  socketsJoin(room: Room | Room[]): void {
-    this.sockets.socketsJoin(room);
-  }
-
-  socketsLeave(room: Room | Room[]): void {
-    this.sockets.socketsLeave(room);
-  }
-
-  disconnectSockets(close = false): void {
-    this.sockets.disconnectSockets(close);
-  }
-
   /** Chooses the hub, once: the edge's when a link is known and nothing is attached, otherwise an own one. */
   #start(attachment: Partial<ServerOptions> | null): Backend {
     if (this.#backend !== null) return this.#backend;
@@ -245,8 +191,15 @@ export class Server<
     const backend =
       attachment === null && address !== ""
         ? joinHub(this.#session, address, this.#options, () => this.#onHubLost())
-        : openOwnHub(this.#session, { ...attachment, ...this.#options, path: this.path() });
+        : openOwnHub(this.#session, { ...attachment, ...this.#options, path: this.path() }, this.engine, {
+            onLine: (line, handshake) => this.#onLine(line, handshake),
+            onLineClosed: (id, reason) => {
+              this.#connections.get(id)?._closed(reason);
+              this.#connections.delete(id);
+            },
+          });
     this.#backend = backend;
+    if (backend.line === nowhere) this.engine._open(null);
     this.#session.start(backend.uplink);
     return backend;
   }
@@ -266,12 +219,20 @@ export class Server<
     });
   }
 
-  #connection(message: ConnectMessage): Connection {
-    const known = this.#connections.get(message.connection);
+  #connection(source: ConstructorParameters<typeof Connection>[0]): Connection {
+    const known = this.#connections.get(source.connection);
     if (known !== undefined) return known;
-    const connection = new Connection(message);
+    const connection = new Connection(source, this.#backend?.line(source.connection) ?? null);
     this.#connections.set(connection.id, connection);
     return connection;
+  }
+
+  /** A client has opened a line here. Who wants to see it sees it now; otherwise it is shown with its first socket. */
+  #onLine({ line }: LocalLine, handshake: ConnectMessage["handshake"]): void {
+    if (this.engine.listenerCount("connection") === 0) return;
+    callListeners(this.engine, "connection", [
+      this.#connection({ connection: line.id, transport: line.transport, handshake }),
+    ]);
   }
 
   /** The hub died, or the line to it: our sockets are gone, or another server's by now. */
@@ -306,7 +267,7 @@ export class Server<
   _release(
     socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
     connection: Connection,
-    reason: string,
+    reason: DisconnectReason,
   ): void {
     this.#held.delete(socket.id);
     if (connection._release(socket, reason)) this.#connections.delete(connection.id);
@@ -316,35 +277,6 @@ export class Server<
   _removeNamespace(name: string): void {
     this.#directory.remove(name);
   }
-}
-
-/** As in Socket.IO, a server's events are those of its namespace `/`: `io.on("connection")` is `io.sockets.on(…)`. */
-const forwarded = [
-  "on",
-  "once",
-  "off",
-  "addListener",
-  "removeListener",
-  "removeAllListeners",
-  "prependListener",
-  "prependOnceListener",
-  "listeners",
-  "rawListeners",
-  "listenerCount",
-  "eventNames",
-  "setMaxListeners",
-  "getMaxListeners",
-  "emit",
-] as const;
-for (const name of forwarded) {
-  Object.defineProperty(Server.prototype, name, {
-    configurable: true,
-    writable: true,
-    value(this: Server, ...args: unknown[]) {
-      const result: unknown = Reflect.apply(this.sockets[name] as (...args: unknown[]) => unknown, this.sockets, args);
-      return result === this.sockets ? this : result;
-    },
-  });
 }
 
 function isHttpServer(value: unknown): value is AnyHttpServer {

@@ -12,6 +12,7 @@ const nothing: SessionEvents = {
   onRooms() {},
   onUpgraded() {},
   onFault() {},
+  onServerEvent() {},
 };
 const everybody = { namespace: "/", rooms: [], except: [] };
 

@@ -59,6 +59,8 @@ export interface SessionEvents {
   onUpgraded(connection: string, transport: ConnectMessage["transport"]): void;
   /** The client sent an event or an answer that is none: its line is to be closed. */
   onFault(socket: string): void;
+  /** Another server says something; with `ask`, it waits for `serverReply`. */
+  onServerEvent(namespace: string, args: unknown[], ask: number | null): void;
 }
 
 /** Somebody waits for clients' answers to one emit. */
@@ -121,6 +123,17 @@ export class HubSession implements ServerPort {
     }
     const payload = encodeArguments(args);
     this.tell({ type: "emit", to, payload, volatile, compress, answers, timeoutMs, receipt: null, key: null });
+  }
+
+  /** To the other servers of the hub. */
+  serverEmit(namespace: string, args: readonly unknown[], timeoutMs: number, collector: AnswerCollector | null): void {
+    const giveUp = () => collector?.onAnswered(1);
+    const answers = collector === null ? null : this.#ask(this.#collectors, collector, giveUp, timeoutMs);
+    this.tell({ type: "server-emit", namespace, payload: encodeArguments(args), answers, timeoutMs });
+  }
+
+  serverReply(ask: number, args: readonly unknown[]): void {
+    this.tell({ type: "server-reply", ask, payload: encodeArguments(args) });
   }
 
   publish(to: Selector, args: readonly unknown[], key: string | null): Promise<Published> {
@@ -191,6 +204,11 @@ export class HubSession implements ServerPort {
         const args = parsePayload(message.payload, "event");
         if (args === null) this.#events.onFault(message.socket);
         else this.#events.onEvent(message.socket, args, message.ack);
+        break;
+      }
+      case "server-event": {
+        const args = parsePayload(message.payload, "event");
+        if (args !== null) this.#events.onServerEvent(message.namespace, args, message.ask);
         break;
       }
       case "answer":

@@ -2,7 +2,9 @@
  * A client in one namespace, as the user's code sees it: Socket.IO's `Socket`. It turns calls into the hub's messages
  * and the hub's messages into events; who is in which room and what is delivered is decided by the hub.
  */
+import type { IncomingMessage } from "node:http";
 import type { DisconnectReason } from "@tideway/engine/hub";
+import type { Adapter } from "./adapter.ts";
 import {
   type BroadcastFlags,
   BroadcastOperator,
@@ -82,11 +84,12 @@ export class Socket<
     this.id = message.socket;
     this.recovered = message.recovered;
     this.handshake = readHandshake(message.handshake, message.auth);
-    this.#rooms = new Set(message.rooms);
+    this.#rooms = new Set();
     this.#data = new KeptData(message.data, this);
     // As in Socket.IO: a client's event named "error" without a listener must not end the process.
     this.on("error", ignore as Any);
     conn._hold(this);
+    for (const room of message.rooms) this.#enter(room);
   }
 
   /** Whatever the application attaches: kept when the client reconnects or another process takes over. Must be JSON. */
@@ -102,18 +105,28 @@ export class Socket<
     return this.#rooms;
   }
 
+  get adapter(): Adapter {
+    return this.nsp.adapter;
+  }
+
   get disconnected(): boolean {
     return !this.connected;
   }
 
-  get client(): { readonly id: string; readonly conn: Connection } {
-    return { id: this.conn.id, conn: this.conn };
+  get client(): { readonly id: string; readonly conn: Connection; readonly request: IncomingMessage } {
+    const { conn } = this;
+    return {
+      id: conn.id,
+      conn,
+      get request() {
+        return conn.request;
+      },
+    };
   }
 
-  /** What is known of the request that opened the line. */
-  get request(): { readonly headers: Handshake["headers"]; readonly url: string; readonly _query: Handshake["query"] } {
-    const { headers, url, query } = this.handshake;
-    return { headers, url, _query: query };
+  /** The request that opened the line: see `conn.request`. */
+  get request(): IncomingMessage {
+    return this.conn.request;
   }
 
   /** Sends an event to this client; with a function as last argument, asks for its answer. Always true. */
@@ -199,13 +212,13 @@ export class Socket<
   join(rooms: Room | Room[]): Promise<void> | void {
     if (this.#ended) return;
     const joined = [rooms].flat();
-    for (const room of joined) this.#rooms.add(room);
+    for (const room of joined) this.#enter(room);
     this.nsp.session.tell({ type: "join", to: this.#self(), rooms: joined });
   }
 
   leave(room: Room): Promise<void> | void {
     if (this.#ended) return;
-    this.#rooms.delete(room);
+    this.#exit(room);
     this.nsp.session.tell({ type: "leave", to: this.#self(), rooms: [room] });
   }
 
@@ -274,7 +287,7 @@ export class Socket<
 
   /** Middlewares have passed. @internal */
   _accepted(): void {
-    this.#rooms.add(this.id);
+    this.#enter(this.id);
     this.connected = true;
     this.#data.check();
   }
@@ -294,8 +307,8 @@ export class Socket<
 
   /** Rooms changed by somebody else. @internal */
   _roomsChanged(joined: readonly Room[], left: readonly Room[]): void {
-    for (const room of joined) this.#rooms.add(room);
-    for (const room of left) this.#rooms.delete(room);
+    for (const room of joined) this.#enter(room);
+    for (const room of left) this.#exit(room);
   }
 
   /** Ends the line, and with it every socket on it: the client broke the rules, or somebody asked. @internal */
@@ -311,10 +324,21 @@ export class Socket<
     if (wasConnected) callListeners(this, "disconnecting", [reason]);
     this.#ended = true;
     this.#rooms.clear();
+    this.nsp._view?._gone(this.id);
     this.connected = false;
     this.nsp._forget(this);
     if (wasConnected) callListeners(this, "disconnect", [reason]);
     this.server._release(this, this.conn, reason);
+  }
+
+  #enter(room: Room): void {
+    if (this.#rooms.has(room)) return;
+    this.#rooms.add(room);
+    this.nsp._view?._joined(this.id, room);
+  }
+
+  #exit(room: Room): void {
+    if (this.#rooms.delete(room)) this.nsp._view?._left(this.id, room);
   }
 
   #self(): { namespace: string; rooms: string[]; except: string[] } {

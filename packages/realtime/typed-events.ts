@@ -79,6 +79,18 @@ export type DecorateAcknowledgementsWithMultipleResponses<E> = {
   [K in keyof E]: E[K] extends (...args: infer P) => infer R ? (...args: Multiply<P>) => R : E[K];
 };
 
+/** {@link DecorateAcknowledgementsWithMultipleResponses}, with an error first whether a time-out is set or not. */
+export type DecorateAcknowledgementsWithTimeoutAndMultipleResponses<E> = {
+  [K in keyof E]: E[K] extends (...args: infer P) => infer R ? (...args: MultiplyWithError<P>) => R : E[K];
+};
+type MultiplyWithError<T extends Any[]> = {
+  [K in keyof T]: T[K] extends (...args: infer P) => infer R
+    ? P extends [Error, ...infer Rest]
+      ? (err: Error, ...args: FirstOf<Rest>) => R
+      : (err: Error, ...args: FirstOf<P>) => R
+    : T[K];
+};
+
 export type ReservedOrUserEventNames<Reserved extends EventsMap, User extends EventsMap> =
   | EventNames<Reserved>
   | EventNames<User>;

@@ -3,7 +3,7 @@
  * and what goes beyond them. Parsed once, frozen; nothing here is read from a request.
  */
 import { type Clock, type Logger, limits, type Random, silentLogger } from "@tideway/base";
-import type { Connection, Handshake, TransportName } from "@tideway/engine/hub";
+import type { Connection, DisconnectReason, Handshake, TransportName } from "@tideway/engine/hub";
 import { windowBitsMin } from "@tideway/wire/websocket";
 import type { WatchableLine } from "./observer.ts";
 import type { Refusal } from "./verify.ts";
@@ -125,6 +125,8 @@ export interface TransportsOptions {
   readonly headers?: HeadersHook;
   /** Told of each request that was refused, by its exchange's id. */
   readonly onRefused?: (requestId: string, refusal: Refusal) => void;
+  /** Told when a session is over, after the hub was. */
+  readonly onClosed?: (sessionId: string, reason: DisconnectReason) => void;
   /** Must be unguessable and unique. Unless given: this node's id, a dot and 15 random bytes. */
   readonly generateId?: (request: TransportRequest) => string | Promise<string>;
   /** This node's name in session ids, so that any edge can tell whose a session is. Random unless given. */

@@ -139,6 +139,7 @@ class EngineTransports implements Transports, SessionHost {
     for (const session of ended) {
       this.counters.closed++;
       session.connection?.closed(session.reason);
+      this.#options.onClosed?.(session.id, session.reason);
     }
   }
 

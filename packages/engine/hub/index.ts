@@ -3,6 +3,7 @@ export * from "./contract.ts";
 export { type Durability, Hub, type HubOptions } from "./hub.ts";
 export { type HubLimits, hubLimits } from "./limits.ts";
 export { MemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
+export { Packet } from "./outgoing.ts";
 export { decodeOffset, encodeOffset } from "./offsets.ts";
 export type { HubCounters } from "./registry.ts";
 export { atCommit, resolveRecord } from "./session.ts";

@@ -1,0 +1,167 @@
+/**
+ * `io.engine`: Engine.IO's server as Socket.IO's users reach for it, in front of our transports. Owns its middlewares, its
+ * events and how sessions are named.
+ *
+ * Events: `initial_headers` and `headers` `(headers, request)`, `connection_error` `({ req, code, message, context })`,
+ * `connection` `(conn)`. On a link requests are answered by the edge, out of this process: there none of them comes,
+ * middlewares are refused, and `clientsCount` counts the lines on which this server holds sockets.
+ */
+import { randomBytes } from "node:crypto";
+import { EventEmitter } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Refusal } from "@tideway/edge/transports";
+import type { TransportName } from "@tideway/engine/hub";
+import { EngineErrorCode, engineErrors } from "@tideway/wire/engineio";
+import type { RequestSource } from "./attach.ts";
+import { type EngineRequest, exposed } from "./local-line.ts";
+import type { ServerOptions } from "./options.ts";
+import { callListeners } from "./user-code.ts";
+
+export type EngineMiddleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => unknown;
+
+/** What stands behind the engine when this server has the hub. */
+export interface EngineDoor {
+  readonly clientsCount: number;
+  attach(server: RequestSource): void;
+  request(request: IncomingMessage, response: ServerResponse): void;
+  upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void;
+  /** Ends every session. */
+  closeSessions(): void;
+}
+
+export class Engine extends EventEmitter {
+  static readonly errors = {
+    UNKNOWN_TRANSPORT: EngineErrorCode.unknownTransport,
+    UNKNOWN_SID: EngineErrorCode.unknownSid,
+    BAD_HANDSHAKE_METHOD: EngineErrorCode.badHandshakeMethod,
+    BAD_REQUEST: EngineErrorCode.badRequest,
+    FORBIDDEN: EngineErrorCode.forbidden,
+    UNSUPPORTED_PROTOCOL_VERSION: EngineErrorCode.unsupportedProtocol,
+  } as const;
+  static readonly errorMessages: Readonly<Record<number, string>> = Object.fromEntries(
+    Object.entries(engineErrors).map(([code, { message }]) => [code, message]),
+  );
+
+  /** As they hold, defaults included. */
+  readonly opts: Partial<ServerOptions>;
+  httpServer: unknown;
+  readonly #middlewares: EngineMiddleware[] = [];
+  readonly #linesKnown: () => number;
+  #door: EngineDoor | null = null;
+  #elsewhere = false;
+
+  constructor(opts: Partial<ServerOptions>, linesKnown: () => number) {
+    super();
+    this.opts = {
+      pingInterval: 25_000,
+      pingTimeout: 20_000,
+      upgradeTimeout: 10_000,
+      maxHttpBufferSize: 1_000_000,
+      transports: ["polling", "websocket"],
+      allowUpgrades: true,
+      ...opts,
+    };
+    this.#linesKnown = linesKnown;
+  }
+
+  get clientsCount(): number {
+    return this.#door?.clientsCount ?? this.#linesKnown();
+  }
+
+  /** Looks at every HTTP request, upgrades among them, before it is verified; `next(error)` answers it with 400. */
+  use(middleware: EngineMiddleware): void {
+    if (this.#elsewhere) throw new Error(notHere("io.engine.use()"));
+    this.#middlewares.push(middleware);
+  }
+
+  /** Names the session that `request` opens. To be replaced: unique, unguessable, or a promise of it. */
+  generateId(_request: IncomingMessage): string | PromiseLike<string> {
+    return randomBytes(15).toString("base64url");
+  }
+
+  /** What a client on this transport may upgrade to. */
+  upgrades(transport: TransportName): string[] {
+    const { allowUpgrades, transports } = this.opts;
+    return transport === "polling" && allowUpgrades && transports?.includes("websocket") ? ["websocket"] : [];
+  }
+
+  attach(server: RequestSource): void {
+    this.#here("io.engine.attach()").attach(server);
+  }
+
+  handleRequest(request: IncomingMessage, response: ServerResponse): void {
+    this.#here("io.engine.handleRequest()").request(request, response);
+  }
+
+  handleUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    this.#here("io.engine.handleUpgrade()").upgrade(request, stream, head);
+  }
+
+  /** Ends every session; their clients reconnect. */
+  close(): this {
+    this.#door?.closeSessions();
+    return this;
+  }
+
+  /** Where requests come in: here, or, with null, at the edge. @internal */
+  _open(door: EngineDoor | null): void {
+    this.#door = door;
+    this.#elsewhere = door === null;
+    if (door === null && this.#middlewares.length > 0) throw new Error(notHere("io.engine.use()"));
+  }
+
+  /** Whether middlewares or listeners may put something on requests. @internal */
+  get _touchesRequests(): boolean {
+    return this.#middlewares.length > 0 || this.listenerCount("headers") + this.listenerCount("initial_headers") > 0;
+  }
+
+  /** @internal */
+  get _hasMiddlewares(): boolean {
+    return this.#middlewares.length > 0;
+  }
+
+  /** @internal */
+  get _namesSessions(): boolean {
+    return this.generateId !== Engine.prototype.generateId;
+  }
+
+  /** @internal */
+  _runMiddlewares(request: IncomingMessage, response: ServerResponse, done: (error?: unknown) => void): void {
+    const step = (index: number) => {
+      const middleware = this.#middlewares[index];
+      if (middleware === undefined) done();
+      else middleware(request, response, (error) => (error ? done(error) : step(index + 1)));
+    };
+    step(0);
+  }
+
+  /** @internal */
+  _refused(request: EngineRequest, { code, message, name }: Refusal, error?: unknown): void {
+    if (this.listenerCount("connection_error") === 0) return;
+    const req = exposed(request);
+    const query = req._query ?? {};
+    let context: Record<string, unknown>;
+    if (code === EngineErrorCode.unknownTransport) context = { transport: query["transport"] };
+    else if (code === EngineErrorCode.unknownSid) context = { sid: query["sid"] };
+    else if (code === EngineErrorCode.badHandshakeMethod) context = { method: req.method };
+    else if (code === EngineErrorCode.unsupportedProtocol)
+      context = { protocol: Number.parseInt(query["EIO"] ?? "3", 10) };
+    else if (code === EngineErrorCode.forbidden) context = { message };
+    else context = error === undefined ? { name } : { name, error };
+    callListeners(this, "connection_error", [{ req, code, message: Engine.errorMessages[code], context }]);
+  }
+
+  #here(what: string): EngineDoor {
+    if (this.#door === null) throw new Error(notHere(what));
+    return this.#door;
+  }
+}
+
+function notHere(what: string): string {
+  return `${what}: clients' requests are answered by Tideway's edge, not by this process`;
+}
