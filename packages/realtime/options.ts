@@ -3,6 +3,7 @@
  * for what cannot be.
  */
 import type { IncomingMessage } from "node:http";
+import type { ZlibOptions } from "node:zlib";
 import type { Logger } from "@tideway/base";
 import type { CookieOptions, CorsOptions } from "@tideway/edge/transports";
 import type { TransportName } from "@tideway/engine/hub";
@@ -18,6 +19,24 @@ export interface RecoveryOptions {
 
 /** Where events are kept: nowhere, in memory, or in a SQLite file under `data`. */
 export type Durability = "none" | "memory" | "disk";
+
+/** As the package `ws` takes it. There is no context takeover in either direction, whatever is asked for. */
+export interface PerMessageDeflate {
+  /** Bytes of a message from which on it is compressed. @default 1024 */
+  readonly threshold?: number | undefined;
+  readonly serverMaxWindowBits?: number | undefined;
+  readonly clientMaxWindowBits?: number | undefined;
+  readonly serverNoContextTakeover?: boolean | undefined;
+  readonly clientNoContextTakeover?: boolean | undefined;
+  readonly concurrencyLimit?: number | undefined;
+  readonly zlibDeflateOptions?: ZlibOptions;
+  readonly zlibInflateOptions?: ZlibOptions;
+}
+
+export interface HttpCompression extends ZlibOptions {
+  /** Bytes of an answer from which on it is compressed. @default 1024 */
+  readonly threshold?: number | undefined;
+}
 
 export interface ServerOptions {
   /** @default "/socket.io" */
@@ -52,9 +71,9 @@ export interface ServerOptions {
   /** @default false */
   cleanupEmptyChildNamespaces: boolean;
   /** Compression of WebSocket messages (RFC 7692). @default false */
-  perMessageDeflate: boolean | object;
+  perMessageDeflate: boolean | PerMessageDeflate;
   /** Compression of polling answers. @default true, from 1024 bytes on */
-  httpCompression: boolean | object;
+  httpCompression: boolean | HttpCompression;
   /** An Engine.IO message that each client is sent first. */
   initialPacket: string;
   /** Whether an upgrade of the http.Server's that nobody answers is closed. @default true */

@@ -21,11 +21,12 @@ import { attachTo, type RequestSource } from "./attach.ts";
 import type { Backend } from "./backend.ts";
 import type { Engine } from "./engine.ts";
 import { type Answering, Intake } from "./intake.ts";
-import { type EngineRequest, exposed, type LocalLine } from "./local-line.ts";
+import { exposed, type LocalLine } from "./local-line.ts";
 import { openingStore } from "./opening-store.ts";
 import type { Durability, ServerOptions } from "./options.ts";
 import { openRawSocket } from "./raw-socket.ts";
 import type { HubSession, Uplink } from "./session.ts";
+import { transportsOptions } from "./transport-options.ts";
 
 const recoveryMsDefault = 2 * 60 * 1000;
 
@@ -175,33 +176,6 @@ function throwLater(error: unknown): void {
   });
 }
 
-function transportsOptions(
-  options: Partial<ServerOptions> & { readonly path: string },
-  find: (requestId: string) => EngineRequest | undefined,
-): Omit<TransportsOptions, "clock" | "random" | "open"> {
-  const { allowRequest } = options;
-  return defined<Omit<TransportsOptions, "clock" | "random" | "open">>({
-    path: options.path,
-    transports: options.transports,
-    allowUpgrades: options.allowUpgrades,
-    pingIntervalMs: options.pingInterval,
-    pingTimeoutMs: options.pingTimeout,
-    upgradeTimeoutMs: options.upgradeTimeout,
-    messageBytesMax: options.maxHttpBufferSize,
-    cors: options.cors,
-    cookie: options.cookie,
-    origins: options.origins,
-    allowRequest:
-      allowRequest === undefined
-        ? undefined
-        : (request, decide) => {
-            const original = find(request.requestId);
-            if (original === undefined) decide("the request is gone", false);
-            else allowRequest(exposed(original), decide);
-          },
-  });
-}
-
 /** The engine's part in each request. Read anew for each, so that what nobody uses costs nothing. */
 function withHooks(
   options: TransportsOptions,
@@ -247,11 +221,6 @@ function withHooks(
     },
   } as Partial<TransportsOptions>;
   return Object.defineProperties(options, Object.getOwnPropertyDescriptors(hooks)) as TransportsOptions;
-}
-
-/** Without the properties that are undefined: for the transports an option is given or it is not there. */
-function defined<T extends object>(options: { [K in keyof T]: T[K] | undefined }): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
 /** Ends all sessions; resolves when their connections' ends have been written. */
