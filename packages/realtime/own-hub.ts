@@ -17,7 +17,7 @@ import {
   type StreamStore,
   type ToServer,
 } from "@tideway/engine/hub";
-import { attachTo, type RequestSource } from "./attach.ts";
+import { type Attachment, attachTo, type RequestSource } from "./attach.ts";
 import type { Backend } from "./backend.ts";
 import type { Engine } from "./engine.ts";
 import { type Answering, Intake } from "./intake.ts";
@@ -56,19 +56,8 @@ export function openOwnHub(
     recovery: store !== null,
     ...(options.connectTimeout === undefined ? {} : { connectTimeoutMs: options.connectTimeout }),
   });
-  const lines = new Map<string, LocalLine>();
+  const lines = new LocalLines(hub, events);
   const { initialPacket } = options;
-  const openLine = (local: LocalLine, handshake: Handshake) => {
-    lines.set(local.line.id, local);
-    const connection = hub.open(local.line, handshake);
-    events.onLine(local, handshake);
-    return connection;
-  };
-  const closeLine = (id: string, reason: DisconnectReason) => {
-    lines.delete(id);
-    // Behind what the hub has said of the line's sockets.
-    process.nextTick(() => events.onLineClosed(id, reason));
-  };
   const given: TransportsOptions = {
     ...transportsOptions(options, (id) => intake.find(id)?.request),
     clock: systemClock,
@@ -77,23 +66,15 @@ export function openOwnHub(
     open(line, handshake, requestId) {
       const looked = engine._touchesRequests || options.allowRequest !== undefined;
       if (initialPacket !== undefined) line.send(new Packet(initialPacket));
-      return openLine({ line, request: intake.find(requestId)?.request ?? null, looked }, handshake);
+      return lines.open({ line, request: intake.find(requestId)?.request ?? null, looked }, handshake);
     },
-    onClosed: closeLine,
+    onClosed: (id, reason) => lines.closed(id, reason),
   };
   const transports = createTransports(withHooks(given, engine, (id) => intake.find(id)));
   const intake = new Intake(engine, transports);
   const uplink = sitDown(hub, session);
   uplink.send({ type: "hello", instance: options.instance ?? `pid ${process.pid}` });
-  const attach = (server: RequestSource) =>
-    attachTo(server, {
-      path: options.path,
-      trailingSlash: options.addTrailingSlash !== false,
-      servesClient: options.serveClient !== false,
-      destroysUpgrades: options.destroyUpgrade !== false,
-      destroyUpgradesMs: options.destroyUpgradeTimeout ?? 1_000,
-      intake,
-    });
+  const attach = (server: RequestSource) => attachTo(server, attachmentOf(options, intake));
   engine._open({
     get clientsCount() {
       return transports.clientsCount;
@@ -102,14 +83,14 @@ export function openOwnHub(
     request: (request, response) => intake.request(request, response),
     upgrade: (request, stream, head) => intake.upgrade(request, stream, head),
     closeSessions() {
-      for (const { line } of [...lines.values()]) line.close("forced close");
+      for (const { line } of lines.all) line.close("forced close");
     },
   });
   return {
     uplink,
     attach,
-    line: (id) => lines.get(id) ?? null,
-    openRaw: (socket) => openRawSocket(socket, openLine, closeLine),
+    line: (id) => lines.find(id),
+    openRaw: (socket) => openRawSocket(socket, lines),
     leaving() {},
     async close() {
       await closed(transports);
@@ -117,6 +98,50 @@ export function openOwnHub(
       await closeStore();
     },
   };
+}
+
+function attachmentOf(options: Partial<ServerOptions> & { readonly path: string }, intake: Intake): Attachment {
+  return {
+    path: options.path,
+    trailingSlash: options.addTrailingSlash !== false,
+    servesClient: options.serveClient !== false,
+    destroysUpgrades: options.destroyUpgrade !== false,
+    destroyUpgradesMs: options.destroyUpgradeTimeout ?? 1_000,
+    intake,
+  };
+}
+
+/** The lines of this process's hub. */
+class LocalLines {
+  readonly #hub: Hub;
+  readonly #events: LineEvents;
+  readonly #byId = new Map<string, LocalLine>();
+
+  constructor(hub: Hub, events: LineEvents) {
+    this.#hub = hub;
+    this.#events = events;
+  }
+
+  get all(): LocalLine[] {
+    return [...this.#byId.values()];
+  }
+
+  find(id: string): LocalLine | null {
+    return this.#byId.get(id) ?? null;
+  }
+
+  open(local: LocalLine, handshake: Handshake): Connection {
+    this.#byId.set(local.line.id, local);
+    const connection = this.#hub.open(local.line, handshake);
+    this.#events.onLine(local, handshake);
+    return connection;
+  }
+
+  closed(id: string, reason: DisconnectReason): void {
+    this.#byId.delete(id);
+    // Behind what the hub has said of the line's sockets.
+    process.nextTick(() => this.#events.onLineClosed(id, reason));
+  }
 }
 
 /**

@@ -52,12 +52,14 @@ class RawLine implements WatchableLine {
 /** Gives the socket to the hub. */
 export function openRawSocket(
   socket: RawSocket,
-  open: (line: LocalLine, handshake: Handshake) => Connection,
-  closed: (id: string, reason: DisconnectReason) => void,
+  lines: {
+    open(line: LocalLine, handshake: Handshake): Connection;
+    closed(id: string, reason: DisconnectReason): void;
+  },
 ): void {
   const line = new RawLine(socket);
   const request = exposed(socket.request as EngineRequest);
-  const connection = open({ line, request, looked: true }, handshakeOf(socket, request));
+  const connection = lines.open({ line, request, looked: true }, handshakeOf(socket, request));
   socket.on("data", (data) => {
     if (typeof data === "string") connection.text(data);
     else connection.binary(data instanceof ArrayBuffer ? new Uint8Array(data) : (data as Uint8Array));
@@ -65,7 +67,7 @@ export function openRawSocket(
   socket.on("upgrade", () => connection.upgraded(line.transport));
   socket.on("close", (reason) => {
     connection.closed(reason as DisconnectReason);
-    closed(line.id, reason as DisconnectReason);
+    lines.closed(line.id, reason as DisconnectReason);
   });
 }
 
