@@ -8,6 +8,7 @@ import { systemClock, systemRandom } from "@tideway/edge/clock";
 import { openStreamStore, type SqliteStreamStore } from "@tideway/edge/store";
 import { createTransports, type Transports, type TransportsOptions } from "@tideway/edge/transports";
 import {
+  type Connection,
   type DisconnectReason,
   type Handshake,
   Hub,
