@@ -33,8 +33,11 @@ export const limits = Object.freeze({
   upstreamFirstByteMs: 60_000,
   /** Between two pieces of a response's body; 0: streams may be silent for as long as they like. */
   upstreamBodyIdleMs: 0,
-  /** Open connections to one instance, those of upgraded protocols not counted. */
-  upstreamConnectionsMax: 1_024,
+  /**
+   * Open connections to one instance, those of upgraded protocols not counted. Many, for a client that sends or reads
+   * slowly holds one as long as it is let: fewer than such clients may be, and they would keep the others out.
+   */
+  upstreamConnectionsMax: 8_192,
   /**
    * Share of an instance's connections, and of the requests it may have under way, for those whose body is still coming:
    * clients that dawdle over their bodies hold up each other, and nobody else.
