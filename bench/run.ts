@@ -7,6 +7,7 @@ import { fanout } from "./fanout.ts";
 import { idle } from "./idle.ts";
 import { canPin } from "./measure/processes.ts";
 import { proxy } from "./proxy.ts";
+import { slowclients } from "./slowclients.ts";
 
 const benchmarks: Readonly<Record<string, () => Promise<string>>> = {
   proxy,
@@ -15,6 +16,7 @@ const benchmarks: Readonly<Record<string, () => Promise<string>>> = {
   idle,
   balance,
   changes,
+  slowclients,
 };
 
 const [name = ""] = process.argv.slice(2);

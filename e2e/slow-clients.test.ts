@@ -29,19 +29,25 @@ const bytesPerReaderMax = 320 * 1024;
 const bytesPerConnectionMax = 32 * 1024;
 const slackBytes = 128 * 1024 * 1024;
 
+/** A service in a process of its own, with so many instances; their ports. */
+async function startOrigin(t: TestContext, instances: number): Promise<readonly number[]> {
+  const app = fileURLToPath(new URL("./apps/origin.ts", import.meta.url));
+  const origin = spawn(process.execPath, [app, String(instances)], { stdio: ["ignore", "pipe", "inherit"] });
+  t.after(() => end(origin));
+  const [line] = (await once(createInterface({ input: origin.stdout! }), "line")) as [string];
+  return (JSON.parse(line) as { ports: number[] }).ports;
+}
+
 async function start(t: TestContext) {
   const folder = temporaryFolder("slow-clients");
   t.after(() => folder.remove());
-  const app = fileURLToPath(new URL("./apps/origin.ts", import.meta.url));
-  const origin = spawn(process.execPath, [app, "4"], { stdio: ["ignore", "pipe", "inherit"] });
-  t.after(() => end(origin));
-  const [line] = (await once(createInterface({ input: origin.stdout! }), "line")) as [string];
-  const ports = (JSON.parse(line) as { ports: number[] }).ports;
-  const service = (list: number[]) =>
+  // A process for each: what the slow ask of theirs takes none of the other's time.
+  const quick = await startOrigin(t, 1);
+  const large = await startOrigin(t, 3);
+  const service = (list: readonly number[]) =>
     `{ upstreams: [${list.map((port) => `"http://127.0.0.1:${port}"`)}], health: { path: "/healthy" } }`;
-  // Whoever reads slowly holds an upstream's connection for as long: those of a service of its own.
   const source = `{ listen: [{ port: 0 }], console: false, data: ${JSON.stringify(`${folder.path}/data`)}, log: { requests: false },
-    services: { quick: ${service([ports[0]!])}, large: ${service(ports.slice(1))} },
+    services: { quick: ${service(quick)}, large: ${service(large)} },
     sites: { "*": { "/": "quick", "/big": "large" } } }`;
   const tideway = await RunningTideway.start(writeConfiguration(folder.path, source));
   t.after(() => tideway.stop());
@@ -50,7 +56,7 @@ async function start(t: TestContext) {
     for (const each of all) await each.arrayBuffer();
     return all.every(({ status }) => status === 200);
   });
-  const asked = async () => Number(await (await fetch(`http://127.0.0.1:${ports[1]}/asked`)).text());
+  const asked = async () => Number(await (await fetch(`http://127.0.0.1:${large[0]}/asked`)).text());
   return { tideway, asked };
 }
 
@@ -155,46 +161,57 @@ test("thousands of slow heads, bodies and readers at once: no healthy request fa
   skip: requires("slowhttptest"),
   timeout: 180_000,
 }, async (t) => {
-  const { tideway } = await start(t);
+  const { tideway, asked } = await start(t);
   const clients = new Healthy(tideway.url);
   t.after(() => clients.end());
   await until("healthy clients to be served", async () => clients.answered > 500, 60_000);
   t.diagnostic(`before: ${clients.take()}`);
   const before = residentBytes(tideway);
 
+  const asking = await asked();
+
   const { heads, bodies, reads } = attack;
-  const slowHeads = slow(t, `${tideway.url}/small`, heads, "-H", "-i", "5", "-x", "24");
-  const slowBodies = slow(t, `${tideway.url}/small`, bodies, "-B", "-i", "5", "-s", "8192", "-x", "24");
-  const slowReads = slow(t, `${tideway.url}/big`, reads, ...slowRead);
-  const all = heads + bodies + reads;
+  const attackers = [
+    slow(t, `${tideway.url}/small`, heads, "-H", "-i", "5", "-x", "24"),
+    slow(t, `${tideway.url}/small`, bodies, "-B", "-i", "5", "-s", "8192", "-x", "24"),
+    slow(t, `${tideway.url}/big`, reads, ...slowRead),
+  ];
   let most = 0;
   let memory = 0;
+  const look = (): void => {
+    most = Math.max(most, connectionsOf(tideway));
+    memory = Math.max(memory, residentBytes(tideway));
+  };
+  // Slow heads and bodies come and are cut off; how many are there at once is the machine's to say, and is told.
   await until(
-    "half of the slow clients to be there at once",
+    "all slow readers to be there",
     async () => {
-      most = Math.max(most, connectionsOf(tideway));
-      memory = Math.max(memory, residentBytes(tideway));
-      return most > all / 2;
+      look();
+      return (await asked()) - asking >= reads;
+    },
+    90_000,
+  );
+  t.diagnostic(`while they come: ${clients.take()}`);
+  await until(
+    "healthy clients to be served meanwhile",
+    async () => {
+      look();
+      return clients.answered > 300;
     },
     60_000,
   );
-  t.diagnostic(`while they come: ${clients.take()}`);
-  await until("healthy clients to be served meanwhile", async () => clients.answered > 500, 60_000);
   t.diagnostic(`meanwhile: ${clients.take()}`);
+  for (const code of ["HEAD_TIMEOUT", "STALLED"]) {
+    const cut = (line: string) => line.includes(`"code":"${code}"`);
+    await until(`slow clients to be cut off for ${code}`, async () => tideway.log.some(cut), 60_000);
+  }
+  look();
   assert.deepEqual(clients.failures, []);
-  memory = Math.max(memory, residentBytes(tideway));
-  most = Math.max(most, connectionsOf(tideway));
   t.diagnostic(`${most} connections at most, memory grew by ${mebibytes(memory - before)}`);
   const bound = (heads + bodies) * bytesPerConnectionMax + reads * bytesPerReaderMax + slackBytes;
   assert.ok(memory - before < bound, `memory grew by ${mebibytes(memory - before)} of ${mebibytes(bound)}`);
 
-  // Nothing but the limits of time ends these: the attackers go on.
-  await until(
-    "slow heads and bodies to be cut off",
-    async () => connectionsOf(tideway) < reads + healthy + all / 10,
-    60_000,
-  );
-  for (const attacker of [slowHeads, slowBodies, slowReads]) await end(attacker);
+  for (const attacker of attackers) await end(attacker);
   await until("everybody to be gone but the healthy", async () => connectionsOf(tideway) <= healthy, 60_000);
   await clients.end();
   assert.deepEqual(clients.failures, []);

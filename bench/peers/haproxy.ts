@@ -1,10 +1,10 @@
 /** HAProxy as a proxy: one thread, connections to the origin shared and kept, no log. */
 
-export function haproxyConfiguration(port: number, origin: number): string {
+export function haproxyConfiguration(port: number, origin: number, connections = 4096): string {
   return `
 global
   nbthread 1
-  maxconn 4096
+  maxconn ${connections}
 defaults
   mode http
   timeout connect 3s

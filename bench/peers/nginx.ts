@@ -1,8 +1,9 @@
 /** nginx as a proxy, with one worker and kept connections to the origin: with nothing else on, or with what Tideway has on. */
 
-/** No access log, and one forwarded field. */
-export function nginxConfiguration(folder: string, port: number, origin: number): string {
+/** No access log, and one forwarded field. `connections` are those of both sides. */
+export function nginxConfiguration(folder: string, port: number, origin: number, connections = 4096): string {
   return configuration(folder, port, origin, {
+    connections,
     http: "access_log off;",
     server: "",
     location: "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
@@ -36,6 +37,7 @@ const line = [
  */
 export function fullNginxConfiguration(folder: string, port: number, origin: number, log: string): string {
   return configuration(folder, port, origin, {
+    connections: 4096,
     http: `map $content_length $content_length_or_0 { "" 0; default $content_length; }
   log_format line escape=json '{${line.join(",")}}';
   access_log ${log} line buffer=32k flush=1s;
@@ -54,6 +56,7 @@ export function fullNginxConfiguration(folder: string, port: number, origin: num
 }
 
 interface Lines {
+  readonly connections: number;
   readonly http: string;
   readonly server: string;
   readonly location: string;
@@ -65,7 +68,7 @@ worker_processes 1;
 daemon off;
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log crit;
-events { worker_connections 4096; }
+events { worker_connections ${lines.connections}; }
 http {
   ${lines.http}
   client_body_temp_path ${folder}/body;
