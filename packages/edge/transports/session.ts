@@ -212,6 +212,10 @@ export class Session implements WatchableLine, HeartbeatOwner, IntakeOwner, Poll
     if (from === this.#socket) this.#later();
   }
 
+  onClosing(from: WebSocketTransport): void {
+    if (from === this.#socket) this.flush();
+  }
+
   onGone(from: WebSocketTransport, reason: DisconnectReason): void {
     if (from === this.#candidate) {
       this.#candidate = null;
@@ -231,8 +235,6 @@ export class Session implements WatchableLine, HeartbeatOwner, IntakeOwner, Poll
     this.#heartbeat.alive();
     this.#intake.take(bytes);
   }
-
-  /* ---------------------------------------------------------------- IntakeOwner */
 
   onPaused(): void {
     this.#host.counters.throttled++;

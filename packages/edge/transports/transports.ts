@@ -387,7 +387,7 @@ const tooManyOfAddress: Refusal = {
 const sha1 = (text: string) => hash("sha1", text, "base64");
 
 /** Reads a WebSocket that nobody wants. */
-const unheard: WebSocketOwner = { onText() {}, onBinary() {}, onBytes() {}, onDrain() {}, onGone() {} };
+const unheard: WebSocketOwner = { onText() {}, onBinary() {}, onBytes() {}, onDrain() {}, onClosing() {}, onGone() {} };
 
 /** Without what would end a field line or not fit one: the value is the application's, and may hold a client's words. */
 function clean(value: string): string {

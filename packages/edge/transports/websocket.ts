@@ -17,6 +17,8 @@ export interface WebSocketOwner {
   onBytes(count: number): void;
   /** What was written has left. */
   onDrain(from: WebSocketTransport): void;
+  /** The connection is about to be closed by what the peer sent: what is queued for it can go before the close frame. */
+  onClosing(from: WebSocketTransport): void;
   /** The peer closed, broke the rules or went away. Not called when the owner closed it. */
   onGone(from: WebSocketTransport, reason: DisconnectReason): void;
 }
@@ -132,6 +134,7 @@ export class WebSocketTransport implements MessageSink {
   onPong(): void {}
 
   onClose(code: number): void {
+    this.#owner?.onClosing(this);
     const owner = this.#owner;
     if (owner === null) return;
     this.close(code);
@@ -143,6 +146,7 @@ export class WebSocketTransport implements MessageSink {
     this.#owner.onBytes(chunk.length);
     const wrong = this.#decoder.write(chunk, this);
     if (wrong === null) return;
+    this.#owner?.onClosing(this);
     const owner = this.#owner;
     if (owner === null) return;
     this.close(wrong.closeCode);
