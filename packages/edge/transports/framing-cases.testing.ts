@@ -322,7 +322,10 @@ function compression(add: Add): void {
   );
   // The stock server delivers what there was of it.
   const torn = { payload: deflated(text).subarray(0, 12), rsv: 4, opcode: 2 };
-  add("a torn compressed message", [torn], badText, { offer });
+  add("a torn compressed message", [torn], badText, {
+    offer,
+    stock: [...binaries(Buffer.from("34636f6d7072657373206d60", "hex")), closed],
+  });
   add(
     "no context is taken over",
     [
