@@ -8,7 +8,7 @@ import type { Exchange, Target } from "@tideway/base";
 import { systemClock, systemRandom } from "@tideway/edge/clock";
 import { createLinkServer, type LinkServer } from "@tideway/edge/link";
 import { openStreamStore, type SqliteStreamStore } from "@tideway/edge/store";
-import { createTransports, type Transports } from "@tideway/edge/transports";
+import { type Counters, createTransports, type Transports } from "@tideway/edge/transports";
 import { Hub, MemoryStore } from "@tideway/engine/hub";
 import type { ServiceOf } from "../config/index.ts";
 import { type RealtimeReport, socketPath } from "../console/index.ts";
@@ -82,6 +82,11 @@ export class RealtimeService {
   /** What `TIDEWAY_LINK` says to the application's processes. */
   get linkAddress(): string {
     return this.#parts.link.address;
+  }
+
+  /** What its transports count. */
+  get counters(): Readonly<Counters> {
+    return this.#parts.transports.counters;
   }
 
   report(): RealtimeReport {

@@ -20,6 +20,7 @@ import type { Log } from "./logs.ts";
 import { Metrics } from "./metrics.ts";
 import { Names } from "./names.ts";
 import { Preparation } from "./prepared.ts";
+import { realtimeMetrics } from "./realtime-metrics.ts";
 import { RealtimeServices } from "./realtime-services.ts";
 import { Routers } from "./routers.ts";
 import { Streams } from "./streams.ts";
@@ -67,7 +68,7 @@ export class System {
     this.#metrics = new Metrics({
       status: () => this.#report(),
       accessLog: () => this.#access.counters,
-      sources: [compressionMetrics(compression.counters)],
+      sources: [compressionMetrics(compression.counters), realtimeMetrics(() => this.#realtime.all())],
     });
     this.#names = new Names(log);
     this.#consoles = new Consoles({ status: () => this.#report(), scrape: this.#metrics.scrape });

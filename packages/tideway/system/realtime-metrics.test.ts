@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { silentLogger } from "@tideway/base";
+import { FakeClock, SeededRandom } from "@tideway/base/testing";
+import { createTransports } from "@tideway/edge/transports";
+import { Exposition } from "@tideway/engine/metrics";
+import { readMetrics, readValue } from "@tideway/engine/metrics/testing";
+import { realtimeMetrics } from "./realtime-metrics.ts";
+
+test("each realtime service tells of its connections, traffic, queues and drops, under its name", () => {
+  const open = () => ({ text() {}, binary() {}, upgraded() {}, closed() {} });
+  const common = { clock: new FakeClock(), random: new SeededRandom(1), logger: silentLogger, open };
+  const [chat, news] = [createTransports(common), createTransports(common)];
+  const changed = { polling: 2, webSockets: 3, opened: 9, closed: 4, upgraded: 1, refused: 7, refusedFull: 5 };
+  Object.assign(chat.counters, changed, { packetsIn: 10, packetsOut: 20, bytesIn: 300, bytesOut: 400 });
+  Object.assign(chat.counters, {
+    queuedPackets: 6,
+    queuedBytes: 600,
+    volatileDropped: 8,
+    slowConsumers: 2,
+    throttled: 1,
+  });
+  const source = realtimeMetrics(() => [
+    { name: "chat", counters: chat.counters },
+    { name: "news", counters: news.counters },
+  ]);
+  for (const format of ["prometheus", "openmetrics"] as const) {
+    const exposition = new Exposition(format);
+    source(exposition);
+    const metrics = readMetrics(exposition.text(), format);
+    const value = (name: string, labels: Record<string, string>) => readValue(metrics, name, labels);
+    const all = "tideway_realtime_";
+    assert.equal(value(`${all}connections`, { service: "chat", transport: "polling" }), 2);
+    assert.equal(value(`${all}connections`, { service: "chat", transport: "websocket" }), 3);
+    assert.equal(value(`${all}connections`, { service: "news", transport: "websocket" }), 0);
+    assert.equal(value(`${all}refused_total`, { service: "chat", why: "full" }), 5);
+    assert.equal(value(`${all}refused_total`, { service: "chat", why: "request" }), 2);
+    assert.equal(value(`${all}packets_total`, { service: "chat", direction: "out" }), 20);
+    assert.equal(value(`${all}bytes_total`, { service: "chat", direction: "in" }), 300);
+    assert.equal(value(`${all}queued_bytes`, { service: "chat" }), 600);
+    assert.equal(value(`${all}dropped_total`, { service: "chat" }), 8);
+    assert.equal(value(`${all}slow_consumers_total`, { service: "chat" }), 2);
+    assert.equal(value(`${all}throttled_total`, { service: "chat" }), 1);
+  }
+});
