@@ -286,10 +286,10 @@ export class HttpExchange implements GuardedExchange {
     if (this.bytesIn === 0 && !this.received) this.#line?.output.text("HTTP/1.1 100 Continue\r\n\r\n");
   }
 
-  /** Tells those who wait for the end. */
-  over(failed: (error: unknown) => void): void {
+  /** It is over, in whatever way: who waits for that is told by those that this returns. */
+  over(): Guards | null {
     this.#isOver = true;
-    this.#guards?.over(failed);
+    return this.#guards;
   }
 
   /** Body bytes from the client; dropped once the answer is whole. */

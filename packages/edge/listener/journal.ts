@@ -67,7 +67,11 @@ export class Journal {
     };
     this.#toldIn = bytesDecoded;
     this.#toldOut = bytesWritten;
-    this.#tell(record.id, () => onRecord(record));
+    try {
+      onRecord(record);
+    } catch (error) {
+      this.#logFailed(id, error);
+    }
     return record;
   }
 
@@ -90,7 +94,8 @@ export class Journal {
 
   /** An exchange is over, in whatever way: tells those who wait for it. */
   over(exchange: HttpExchange): void {
-    exchange.over((error) => this.targetFailed(exchange, error));
+    const guards = exchange.over();
+    if (guards !== null) guards.over((error) => this.targetFailed(exchange, error));
   }
 
   targetFailed(exchange: HttpExchange, error: unknown): void {
@@ -135,17 +140,16 @@ export class Journal {
         durationMs: Math.round(durationMs),
       };
       shared.logger.info(fields, "upgraded connection closed");
-      if (record !== null)
-        this.#tell(record.id, () => shared.onUpgradeEnd?.({ record, durationMs, bytesIn, bytesOut }));
+      try {
+        if (record !== null) shared.onUpgradeEnd?.({ record, durationMs, bytesIn, bytesOut });
+      } catch (error) {
+        this.#logFailed(exchange.id, error);
+      }
       this.over(exchange);
     });
   }
 
-  #tell(id: string, tell: () => void): void {
-    try {
-      tell();
-    } catch (error) {
-      this.#shared.logger.error({ id, err: error }, "the access log failed");
-    }
+  #logFailed(id: string, error: unknown): void {
+    this.#shared.logger.error({ id, err: error }, "the access log failed");
   }
 }

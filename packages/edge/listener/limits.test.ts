@@ -20,6 +20,8 @@ test("a head that is not whole 10 s after its first byte is a 408", async (conte
   rig.clock.advance(2_000);
   assert.match(await client.untilEnd(), /^HTTP\/1.1 408 [\s\S]*connection: close/);
   assert.equal(rig.records[0]!.fault, "HEAD_TIMEOUT");
+  const line = rig.log.find((entry) => entry.fields["code"] === "HEAD_TIMEOUT");
+  assert.deepEqual([line?.fields["rule"], line?.fields["section"]], [19, "RFC 9110 §15.5.9"]);
 });
 
 test("the head's time counts from its first byte, not from the last answer", async (context) => {
@@ -64,6 +66,8 @@ test("a body that makes no progress for 10 s is given up as stalled, with a 408"
   assert.match(await client.untilEnd(), /^HTTP\/1.1 408 /);
   assert.equal(handler.closed, "stalled");
   assert.equal(rig.records[0]!.fault, "STALLED");
+  const line = rig.log.find((entry) => entry.fields["code"] === "STALLED");
+  assert.deepEqual([line?.fields["rule"], line?.fields["section"]], [20, "RFC 9110 §15.5.9"]);
 });
 
 test("a body that makes progress goes on, however long it takes", async (context) => {
