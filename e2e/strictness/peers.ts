@@ -1,7 +1,7 @@
 /**
  * nginx and HAProxy in front of recording services, set up as a user would and with their strict defaults. Each runs in
- * lanes, a listening socket and a service of its own to each, so that many cases can be asked at once and every byte that is
- * forwarded belongs to one of them. Sockets are files: no port is guessed.
+ * lanes, a listening socket and a service of its own to each, so that many cases can be asked at once. Sockets are
+ * files: no port is guessed.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -68,13 +68,11 @@ interface Lane {
   readonly path: string;
   readonly server: Server;
   readonly port: number;
-  /** Requests that came so far, as far as connections tell: none is used twice. */
-  forwarded: number;
 }
 
-/** What became of a case: how many requests reached the service, and the peer's own answer; 0 when it only closed. */
+/** What became of a case: how many answers came from the service, and the peer's own; 0 when it only closed. */
 export interface Verdict {
-  readonly forwarded: number;
+  readonly answered: number;
   readonly status: number;
 }
 
@@ -83,11 +81,10 @@ async function openLane(path: string): Promise<Lane> {
   const answer = `HTTP/1.1 200 OK\r\nx-mark: ${mark}\r\nconnection: close\r\ncontent-length: ${mark.length}\r\n\r\n`;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const lane = { path, server, port: (server.address() as AddressInfo).port, forwarded: 0 };
+  const lane = { path, server, port: (server.address() as AddressInfo).port };
   server.on("connection", (socket) => {
     socket.on("error", () => {});
     socket.once("data", (first: Buffer) => {
-      lane.forwarded++;
       socket.end(answer + (first.toString("latin1", 0, 5) === "HEAD " ? "" : mark));
       socket.resume();
     });
@@ -166,7 +163,6 @@ function accepts(path: string): Promise<boolean> {
 
 /** Says the bytes and listens until as many answers came as we would give, an answer that is the peer's own, or the end. */
 async function judge(lane: Lane, each: Case): Promise<Verdict> {
-  const before = lane.forwarded;
   const wanted = Math.max(1, each.sees.length);
   const socket = connect({ path: lane.path, allowHalfOpen: true });
   socket.setEncoding("latin1");
@@ -182,7 +178,7 @@ async function judge(lane: Lane, each: Case): Promise<Verdict> {
     socket.on("close", () => done());
   });
   socket.destroy();
-  return { forwarded: lane.forwarded - before, status: ownStatus(heard) };
+  return { answered: marks(heard), status: ownStatus(heard) };
 }
 
 /** Answers of the service; to HEAD without a body, to what is taken for HTTP/0.9 without a head. */

@@ -18,7 +18,13 @@ const added: readonly RegExp[] = [
   /^x-request-id: [\w-]+\r\n/gm,
 ];
 
-/** A whole head without the lines that are added; as it is when it is not whole, or when one of them is not there once. */
+/** One framing field, wherever the gateway puts it. */
+const framing = /^(?:content-length: \d+|transfer-encoding: chunked)\r\n/gm;
+
+/**
+ * A whole head without the lines that are added, its framing field last; as it is when it is not whole, or when one of the
+ * lines is not there exactly once.
+ */
 export function withoutAdded(text: string): string {
   const end = text.indexOf("\r\n\r\n");
   if (end === -1) return text;
@@ -27,6 +33,8 @@ export function withoutAdded(text: string): string {
     if (head.match(pattern)?.length !== 1) return text;
     head = head.replace(pattern, "");
   }
+  const [field, ...others] = head.match(framing) ?? [];
+  if (field !== undefined && others.length === 0) head = head.replace(field, "") + field;
   return head + text.slice(end + 2);
 }
 

@@ -75,10 +75,12 @@ function* truncations(): Generator<AnswerCase> {
     const headEnd = text.indexOf("\r\n\r\n", text.lastIndexOf("HTTP/1.1 ")) + 4;
     for (const ending of [Ending.fin, Ending.reset]) {
       for (let at = 0; at < text.length; at++) {
+        // What a client was told of an answer, be it an interim one, cannot be taken back.
+        const begun = which === 2 && at >= text.indexOf("\r\n\r\n") + 4;
         const family = at < headEnd ? "broken off before or in the head" : "broken off in the body";
         // With GET and PUT it is asked again, twice; what POST has done, nobody knows.
         for (const method of at % 3 === which ? ["GET", "POST"] : at % 2 === 0 ? ["PUT"] : ["PATCH"]) {
-          const asked = at < headEnd && (method === "GET" || method === "PUT") ? 3 : 1;
+          const asked = at < headEnd && !begun && (method === "GET" || method === "PUT") ? 3 : 1;
           const bytes = text.slice(0, at);
           if (at < headEnd) yield* refusedAnswer(15, family, [bytes], { method, ending, asked });
           else yield* brokenAnswer(15, family, [bytes], { method, ending, asked });

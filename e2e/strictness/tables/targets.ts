@@ -172,7 +172,7 @@ const absolute: readonly (readonly [sent: string, host: string, start: string, f
   ["http://a.test/%2e%2e/x", "a.test", "GET /x", "a.test"],
 ];
 /** What nginx takes to leave the root. */
-const climbs = (path: string): boolean => /^\/\.\.(?:$|\/)|\.\.%2f\.\./.test(path);
+const climbs = (path: string): boolean => /^\/(?:\.|%2e){2}(?:$|\/|%2f)|\.\.%2f\.\./i.test(path);
 const root =
   "what would climb above the root stays there (RFC 3986 §5.2.4), and an encoded slash parts no segments; what is forwarded is what was matched";
 /** What HAProxy does not take for the same as `Host: a.test`. */
