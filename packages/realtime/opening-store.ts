@@ -24,6 +24,7 @@ export function openingStore(opening: Promise<StreamStore>): StreamStore {
     saveSession: (...asked) => ask((store) => store.saveSession(...asked)),
     dropSession: (...asked) => ask((store) => store.dropSession(...asked)),
     loadSession: (...asked) => ask((store) => store.loadSession(...asked)),
+    streams: () => opened?.streams() ?? [],
     read: (...asked) => ask((store) => store.read(...asked)),
   };
 }

@@ -143,7 +143,7 @@ for (const [kind, open] of Object.entries(kinds)) {
   test(`${kind}: events older than the retention go, with their keys; the sequence does not start again`, async (t) => {
     const { ask, clock } = await open(t, { retentionMs: 60_000 });
     await ask.append("/", event("[1]", "k"));
-    clock.date += 61_000;
+    clock.advance(61_000);
     await ask.append("/", event("[2]"));
     await ask.append("/", event("[3]"));
     const { events, state } = await ask.read("/", 0);
@@ -159,7 +159,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     const { ask, clock } = await open(t, { retentionBytes: 10_000 });
     const big = JSON.stringify(["x".repeat(1000)]);
     for (let i = 0; i < 30; i++) await ask.append("/", event(big));
-    clock.date += 11_000;
+    clock.advance(11_000);
     await ask.append("/", event(big));
     const { events, state } = await ask.read("/", 0);
     assert.ok(events.length > 5 && events.length < 11, `${events.length} events are kept`);

@@ -13,6 +13,7 @@ import {
   type SessionRecord,
   type StoredEvent,
   type StreamState,
+  type StreamStatus,
 } from "@tideway/engine/hub";
 import { unpackAttachments } from "./attachments.ts";
 import type { AppendOperation, Batch, Operation, Result, WorkerOptions } from "./operations.ts";
@@ -24,9 +25,10 @@ export class StoreFailure extends Error {
 
 const schemaVersion = 1;
 const SQLITE_FULL = 13;
-/** Rows that one sweep removes at the most, so that no batch waits long behind it. */
-const sweepRowsMax = 2_000;
-const sweepEveryMs = 10_000;
+/** Rows of each kind that one trim removes at the most, so that no batch waits long behind it. */
+const trimRowsMax = 2_000;
+/** So many times its bytes, and a stream is trimmed before the next look. */
+const overdueFactor = 1.05;
 /** Sessions are small and dear to their clients: they are kept for a week after their last change at least. */
 const sessionMsMin = 7 * 24 * 60 * 60 * 1000;
 const busyTimeoutMs = 5_000;
@@ -63,7 +65,12 @@ interface Stream {
   last: number;
   oldest: number;
   bytes: number;
+  /** When the oldest was committed; null when none is kept. */
+  oldestAt: number | null;
+  /** Its row is to be written. */
   dirty: boolean;
+  /** It is to be told of. */
+  changed: boolean;
 }
 
 interface EventRow {
@@ -80,7 +87,6 @@ export class StreamDatabase {
   readonly #options: WorkerOptions;
   readonly #makeEpoch: () => string;
   #streams = new Map<string, Stream>();
-  #sweptAt = Number.NEGATIVE_INFINITY;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #insertEvent: StatementSync;
@@ -133,15 +139,33 @@ export class StreamDatabase {
     this.#loadStreams();
   }
 
-  get streamCount(): number {
-    return this.#streams.size;
+  /** A stream is so much over its bytes that a trim should not wait. */
+  get isOverdue(): boolean {
+    const bytesMax = this.#options.retentionBytes * overdueFactor;
+    for (const { bytes } of this.#streams.values()) if (bytes > bytesMax) return true;
+    return false;
+  }
+
+  /** The streams that have changed since this was asked last. */
+  takeChanged(): StreamStatus[] {
+    const taken: StreamStatus[] = [];
+    for (const [namespace, stream] of this.#streams) {
+      if (!stream.changed) continue;
+      stream.changed = false;
+      taken.push({ ...stateOf(stream), namespace, bytes: stream.bytes, oldestAt: stream.oldestAt });
+    }
+    return taken;
   }
 
   #loadStreams(): void {
-    const rows = this.#db.prepare("SELECT * FROM streams").all() as unknown as (Omit<Stream, "dirty"> & {
-      namespace: string;
-    })[];
-    this.#streams = new Map(rows.map(({ namespace, ...stream }) => [namespace, { ...stream, dirty: false }]));
+    const rows = this.#db
+      .prepare(
+        "SELECT *, (SELECT at FROM events WHERE stream = streams.id ORDER BY seq LIMIT 1) AS oldestAt FROM streams",
+      )
+      .all() as unknown as (Omit<Stream, "dirty" | "changed"> & { namespace: string })[];
+    this.#streams = new Map(
+      rows.map(({ namespace, ...stream }) => [namespace, { ...stream, dirty: false, changed: true }]),
+    );
   }
 
   /** Runs a batch as one transaction; the results are in the order of the operations, and durable. */
@@ -150,7 +174,6 @@ export class StreamDatabase {
       this.#begin.run();
       const results = batch.operations.map((operation) => this.#apply(operation, batch.at));
       for (const stream of this.#streams.values()) this.#write(stream);
-      if (batch.at - this.#sweptAt >= sweepEveryMs) this.#sweep(batch.at);
       this.#commit.run();
       return results;
     } catch (cause) {
@@ -204,7 +227,7 @@ export class StreamDatabase {
     if (known !== undefined) return known;
     const epoch = this.#makeEpoch();
     const { id } = this.#insertStream.get(namespace, epoch) as { id: number };
-    const stream: Stream = { id, epoch, last: 0, oldest: 1, bytes: 0, dirty: false };
+    const stream: Stream = { id, epoch, last: 0, oldest: 1, bytes: 0, oldestAt: null, dirty: false, changed: true };
     this.#streams.set(namespace, stream);
     return stream;
   }
@@ -221,7 +244,9 @@ export class StreamDatabase {
     if (key !== null) this.#insertKey.run(stream.id, key, seq, at);
     stream.last = seq;
     stream.bytes += bytes;
+    stream.oldestAt ??= at;
     stream.dirty = true;
+    stream.changed = true;
     return { ok: true, seq, at, duplicate: false };
   }
 
@@ -258,45 +283,57 @@ export class StreamDatabase {
     stream.dirty = false;
   }
 
-  /** Removes a bounded number of what is too old or too much. Runs inside a batch's transaction. */
-  #sweep(at: number): void {
-    this.#sweptAt = at;
-    let left = sweepRowsMax;
-    for (const stream of this.#streams.values()) {
-      left -= this.#sweepStream(stream, at, left);
-      if (left > 0) continue;
-      // There may be more: look again at the next batch.
-      this.#sweptAt = Number.NEGATIVE_INFINITY;
-      break;
-    }
+  /** Removes a bounded number of what is too old or too much, as a transaction of its own. */
+  trim(at: number): { readonly rows: number; readonly more: boolean } {
     const { retentionMs } = this.#options;
-    this.#forget("keys", "stream, key", at - retentionMs);
-    this.#forget("sessions", "pid", at - Math.max(retentionMs, sessionMsMin));
+    try {
+      this.#begin.run();
+      let events = 0;
+      for (const stream of this.#streams.values()) events += this.#trimStream(stream, at, trimRowsMax - events);
+      const keys = this.#forget("keys", "stream, key", at - retentionMs);
+      const sessions = this.#forget("sessions", "pid", at - Math.max(retentionMs, sessionMsMin));
+      this.#commit.run();
+      return { rows: events + keys + sessions, more: Math.max(events, keys, sessions) === trimRowsMax };
+    } catch (cause) {
+      if (!isFull(cause)) throw new StoreFailure(cause instanceof Error ? cause.message : String(cause), { cause });
+      // Even this needs some room. The next look tries again.
+      this.#undo();
+      return { rows: 0, more: false };
+    }
   }
 
   /** How many events it removed: at most `rowsMax`. Looks at one more than that and no others. */
-  #sweepStream(stream: Stream, at: number, rowsMax: number): number {
+  #trimStream(stream: Stream, at: number, rowsMax: number): number {
     const { retentionMs, retentionBytes } = this.#options;
+    // The common case needs no look at the rows.
+    const { oldestAt } = stream;
+    if (oldestAt === null || (oldestAt >= at - retentionMs && stream.bytes <= retentionBytes)) return 0;
     let removed = 0;
+    let next: number | null = null;
     for (const row of this.#oldestEvents.iterate(stream.id) as Iterable<{ seq: number; at: number; bytes: number }>) {
+      next = row.at;
       if (removed === rowsMax || (row.at >= at - retentionMs && stream.bytes <= retentionBytes)) break;
       stream.bytes -= row.bytes;
       stream.oldest = row.seq + 1;
       removed++;
+      next = null;
     }
     if (removed === 0) return 0;
+    stream.oldestAt = next;
+    stream.changed = true;
     this.#removeEvents.run(stream.id, stream.oldest);
     stream.dirty = true;
     this.#write(stream);
     return removed;
   }
 
-  #forget(table: "keys" | "sessions", primary: string, before: number): void {
-    this.#db
+  #forget(table: "keys" | "sessions", primary: string, before: number): number {
+    const { changes } = this.#db
       .prepare(
-        `DELETE FROM ${table} WHERE (${primary}) IN (SELECT ${primary} FROM ${table} WHERE at < ? LIMIT ${sweepRowsMax})`,
+        `DELETE FROM ${table} WHERE (${primary}) IN (SELECT ${primary} FROM ${table} WHERE at < ? LIMIT ${trimRowsMax})`,
       )
       .run(before);
+    return Number(changes);
   }
 
   /** Bounds the file: how a full disk is tried out. */

@@ -5,14 +5,23 @@
  */
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { type Clock, type Logger, limits, OperatorError } from "@tideway/base";
-import type { Committed, SessionRecord, StoredEvent, StreamState, StreamStore } from "@tideway/engine/hub";
+import { type Clock, type Logger, limits, OperatorError, type Timer } from "@tideway/base";
+import type {
+  Committed,
+  SessionRecord,
+  StoredEvent,
+  StreamState,
+  StreamStatus,
+  StreamStore,
+} from "@tideway/engine/hub";
+import { Histogram } from "@tideway/engine/metrics";
 import { lockDirectory } from "./lock.ts";
 import {
   appendOperation,
   type Batch,
   type Operation,
   type Result,
+  type Trim,
   type WorkerMessage,
   type WorkerOptions,
 } from "./operations.ts";
@@ -38,6 +47,10 @@ export interface StoreStatus {
   readonly commits: number;
   /** Of the last transaction. */
   readonly commitMs: number;
+  /** Rows that retention has removed. */
+  readonly trimmed: number;
+  /** One value per transaction: from the first thing that was asked of it until its results were here, in ms. */
+  readonly latency: Histogram;
 }
 
 export interface SqliteStreamStore extends StreamStore {
@@ -46,7 +59,10 @@ export interface SqliteStreamStore extends StreamStore {
   close(): Promise<void>;
 }
 
-const retentionBytesDefault = 1024 * 1024 * 1024;
+/** How often what retention does not keep is looked for. */
+const trimEveryMs = 10_000;
+/** A disk that syncs at once takes a tenth of a millisecond, a tired one a second. */
+const latencyBoundsMs = [0.5, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 5_000];
 /** Operations of one transaction: beyond it latency grows and throughput does not. */
 const batchMax = 2_000;
 /** Operations that may wait. Beyond it appends are refused as if the disk were full: nobody is served by an endless queue. */
@@ -57,7 +73,7 @@ export async function openStreamStore(options: StreamStoreOptions): Promise<Sqli
   const workerData: WorkerOptions = {
     file: join(options.directory, "streams.db"),
     retentionMs: options.retentionMs ?? limits.retentionMs,
-    retentionBytes: options.retentionBytes ?? retentionBytesDefault,
+    retentionBytes: options.retentionBytes ?? limits.retentionDiskBytes,
   };
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData });
   const first = await new Promise<WorkerMessage>((done) => {
@@ -72,12 +88,14 @@ export async function openStreamStore(options: StreamStoreOptions): Promise<Sqli
       hint: "Check the disk and the file's owner; restore it from a backup, or move it away to begin with an empty log.",
     });
   }
-  return new ThreadedStore(worker, options, release);
+  return new ThreadedStore(worker, options, release, first.changed);
 }
 
 interface Asked {
   readonly operation: Operation;
   readonly done: (result: Result) => void;
+  /** By the monotonic clock. */
+  readonly since: number;
 }
 
 class ThreadedStore implements SqliteStreamStore {
@@ -91,15 +109,23 @@ class ThreadedStore implements SqliteStreamStore {
   #failed = false;
   #commits = 0;
   #commitMs = 0;
+  readonly #latency = new Histogram(latencyBoundsMs);
+  readonly #streams = new Map<string, StreamStatus>();
+  #trimmer: Timer | null = null;
+  #trimming = false;
+  #trimmed = 0;
+  #isClosed = false;
   #closing: (() => void) | null = null;
 
-  constructor(worker: Worker, options: StreamStoreOptions, release: () => void) {
+  constructor(worker: Worker, options: StreamStoreOptions, release: () => void, streams: readonly StreamStatus[]) {
     this.#worker = worker;
     this.#options = options;
     this.#release = release;
     worker.on("message", (message: WorkerMessage) => this.#onMessage(message));
     worker.on("error", (error) => this.#fail(String(error)));
     this.#exited = new Promise((done) => worker.once("exit", () => done()));
+    this.#learn(streams);
+    this.#trimLater();
   }
 
   open(namespace: string, done: (state: StreamState) => void): void {
@@ -137,7 +163,7 @@ class ThreadedStore implements SqliteStreamStore {
 
   #ask(operation: Operation, done: (result: Result) => void): void {
     if (this.#failed) return;
-    this.#waiting.push({ operation, done });
+    this.#waiting.push({ operation, done, since: this.#options.clock.now() });
     if (this.#running !== null || this.#scheduled) return;
     // What the rest of this tick asks belongs to the same transaction.
     this.#scheduled = true;
@@ -161,10 +187,14 @@ class ThreadedStore implements SqliteStreamStore {
 
   #onMessage(message: WorkerMessage): void {
     if (message.kind === "fatal") this.#fail(message.message);
+    else this.#learn(message.changed);
+    if (message.kind === "trimmed") this.#onTrimmed(message.rows, message.more);
     if (message.kind !== "results" || this.#running === null) return;
+    const asked = this.#running;
     this.#commits++;
     this.#commitMs = message.commitMs;
-    const asked = this.#running;
+    this.#latency.observe(this.#options.clock.now() - asked[0]!.since);
+    if (message.overdue) this.#trim();
     this.#running = null;
     // The next transaction runs while this one's results are worked on.
     if (this.#waiting.length > 0) this.#next();
@@ -172,9 +202,36 @@ class ThreadedStore implements SqliteStreamStore {
     if (this.#running === null && !this.#scheduled) this.#next();
   }
 
+  #learn(changed: readonly StreamStatus[]): void {
+    for (const stream of changed) this.#streams.set(stream.namespace, stream);
+  }
+
+  /** Whatever is committed meanwhile takes turns with it: the worker does one thing after the other. */
+  #trim(): void {
+    this.#trimmer?.cancel();
+    this.#trimmer = null;
+    if (this.#trimming || this.#failed || this.#isClosed) return;
+    this.#trimming = true;
+    const trim: Trim = { trimAt: Math.round(this.#options.clock.wall()) };
+    this.#worker.postMessage(trim);
+  }
+
+  #onTrimmed(rows: number, more: boolean): void {
+    this.#trimming = false;
+    this.#trimmed += rows;
+    if (more) this.#trim();
+    else this.#trimLater();
+  }
+
+  #trimLater(): void {
+    if (this.#failed || this.#isClosed) return;
+    this.#trimmer ??= this.#options.clock.after(trimEveryMs, () => this.#trim());
+  }
+
   #fail(reason: string): void {
     if (this.#failed) return;
     this.#failed = true;
+    this.#trimmer?.cancel();
     this.#waiting = [];
     this.#running = null;
     this.#closing?.();
@@ -189,10 +246,22 @@ class ThreadedStore implements SqliteStreamStore {
 
   status(): StoreStatus {
     const queued = this.#waiting.length + (this.#running?.length ?? 0);
-    return { queued, commits: this.#commits, commitMs: this.#commitMs };
+    return {
+      queued,
+      commits: this.#commits,
+      commitMs: this.#commitMs,
+      trimmed: this.#trimmed,
+      latency: this.#latency,
+    };
+  }
+
+  streams(): StreamStatus[] {
+    return [...this.#streams.values()];
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#trimmer?.cancel();
     if (!this.#failed && (this.#running !== null || this.#waiting.length > 0)) {
       await new Promise<void>((done) => {
         this.#closing = done;

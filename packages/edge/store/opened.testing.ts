@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { type Clock, silentLogger } from "@tideway/base";
+import { type Clock, silentLogger, type Timer } from "@tideway/base";
 import type { Committed, NewEvent, SessionRecord, StoredEvent, StreamState, StreamStore } from "@tideway/engine/hub";
 import { openStreamStore, type SqliteStreamStore } from "./index.ts";
 
@@ -13,7 +13,16 @@ export class TestClock implements Clock {
   date = Date.UTC(2026, 0, 1);
   now = () => this.date;
   wall = () => this.date;
-  after = (): never => assert.fail("the store needs no timer");
+  readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>();
+  after = (delayMs: number, run: () => void): Timer => {
+    const timer = { at: this.date + delayMs, run };
+    this.#timers.add(timer);
+    return { cancel: () => this.#timers.delete(timer) };
+  };
+  advance(byMs: number): void {
+    this.date += byMs;
+    for (const timer of [...this.#timers]) if (timer.at <= this.date && this.#timers.delete(timer)) timer.run();
+  }
   defer = (run: () => void) => void setImmediate(run);
 }
 

@@ -2,7 +2,7 @@
  * What passes between the store and its worker: batches of operations, and their results in the same order. Plain data,
  * as structured cloning wants it.
  */
-import type { Committed, NewEvent, SessionRecord, StoredEvent, StreamState } from "@tideway/engine/hub";
+import type { Committed, NewEvent, SessionRecord, StoredEvent, StreamState, StreamStatus } from "@tideway/engine/hub";
 import { packAttachments } from "./attachments.ts";
 
 /** An event as its row will be. */
@@ -60,8 +60,25 @@ export interface Batch {
   readonly at: number;
 }
 
-/** What the worker answers to a batch, or says before it ends. */
+/** What retention does not keep is to be removed: a bounded number of rows, in a transaction of its own. */
+export interface Trim {
+  readonly trimAt: number;
+}
+
+/** Streams that have changed since the worker spoke last. */
+interface Changes {
+  readonly changed: readonly StreamStatus[];
+}
+
+/** What the worker answers to a batch or a trim, or says before it ends. */
 export type WorkerMessage =
-  | { readonly kind: "ready"; readonly streams: number }
-  | { readonly kind: "results"; readonly results: readonly Result[]; readonly commitMs: number }
+  | ({ readonly kind: "ready" } & Changes)
+  | ({
+      readonly kind: "results";
+      readonly results: readonly Result[];
+      readonly commitMs: number;
+      /** A stream is so much over its bytes that it should not wait for the next look. */
+      readonly overdue: boolean;
+    } & Changes)
+  | ({ readonly kind: "trimmed"; readonly rows: number; readonly more: boolean } & Changes)
   | { readonly kind: "fatal"; readonly message: string };

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { StreamDatabase } from "./database.ts";
-import type { Batch, WorkerMessage, WorkerOptions } from "./operations.ts";
+import type { Batch, Trim, WorkerMessage, WorkerOptions } from "./operations.ts";
 
 const port = parentPort!;
 const say = (message: WorkerMessage) => port.postMessage(message);
@@ -15,21 +15,27 @@ function failed(error: unknown): void {
 
 try {
   const database = new StreamDatabase(workerData as WorkerOptions, () => randomBytes(6).toString("base64url"));
-  port.on("message", (batch: Batch | null) => {
-    if (batch === null) {
+  port.on("message", (asked: Batch | Trim | null) => {
+    if (asked === null) {
       database.close();
       port.close();
       return;
     }
     try {
+      if ("trimAt" in asked) {
+        const trimmed = database.trim(asked.trimAt);
+        say({ kind: "trimmed", ...trimmed, changed: database.takeChanged() });
+        return;
+      }
       const start = performance.now();
-      const results = database.run(batch);
-      say({ kind: "results", results, commitMs: performance.now() - start });
+      const results = database.run(asked);
+      const commitMs = performance.now() - start;
+      say({ kind: "results", results, commitMs, overdue: database.isOverdue, changed: database.takeChanged() });
     } catch (error) {
       failed(error);
     }
   });
-  say({ kind: "ready", streams: database.streamCount });
+  say({ kind: "ready", changed: database.takeChanged() });
 } catch (error) {
   failed(error);
 }

@@ -291,6 +291,15 @@ export interface StreamState {
   readonly oldest: number;
 }
 
+/** What a store says of one stream, for status: as of its last commit. */
+export interface StreamStatus extends StreamState {
+  readonly namespace: string;
+  /** Of the events that are kept. */
+  readonly bytes: number;
+  /** When the oldest event that is kept was committed, in ms since the epoch; null when none is kept. */
+  readonly oldestAt: number | null;
+}
+
 export type Committed =
   | { readonly ok: true; readonly seq: number; readonly at: number; readonly duplicate: boolean }
   | { readonly ok: false; readonly fault: PublishFault };
@@ -313,4 +322,6 @@ export interface StreamStore {
     limit: number,
     done: (events: StoredEvent[], state: StreamState) => void,
   ): void;
+  /** All streams that there are. */
+  streams(): readonly StreamStatus[];
 }

@@ -4,7 +4,15 @@
  */
 import type { Clock, Random } from "@tideway/base";
 import { limits } from "@tideway/base";
-import type { Committed, NewEvent, SessionRecord, StoredEvent, StreamState, StreamStore } from "./contract.ts";
+import type {
+  Committed,
+  NewEvent,
+  SessionRecord,
+  StoredEvent,
+  StreamState,
+  StreamStatus,
+  StreamStore,
+} from "./contract.ts";
 import { payloadWeight } from "./outgoing.ts";
 import { Queue } from "./queue.ts";
 import { resolveRecord } from "./session.ts";
@@ -66,7 +74,7 @@ export class MemoryStore implements StreamStore {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#retentionMs = options.retentionMs ?? limits.retentionMs;
-    this.#retentionBytes = options.retentionBytes ?? 64 * 1024 * 1024;
+    this.#retentionBytes = options.retentionBytes ?? limits.retentionMemoryBytes;
     this.#sessionsMax = options.sessionsMax ?? 100_000;
     this.#keysMax = options.keysMax ?? 100_000;
   }
@@ -137,6 +145,14 @@ export class MemoryStore implements StreamStore {
       events.push(stream.events.at(at)!.event);
     }
     done(events, state);
+  }
+
+  streams(): StreamStatus[] {
+    const now = this.#clock.now();
+    return [...this.#streams].map(([namespace, stream]) => {
+      this.#forgetOld(stream, now);
+      return { ...stream.state, namespace, bytes: stream.bytes, oldestAt: stream.events.first?.event.at ?? null };
+    });
   }
 
   #stream(namespace: string): Stream {

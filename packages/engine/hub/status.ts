@@ -1,5 +1,7 @@
 /** What a hub says of itself, for `tideway status`, the console and metrics. */
 import type { Answers } from "./answers.ts";
+import type { StreamStatus } from "./contract.ts";
+import type { Namespace } from "./namespace.ts";
 import type { HubCounters, Registry } from "./registry.ts";
 import { SeatState } from "./seat.ts";
 import type { Seating } from "./seating.ts";
@@ -20,7 +22,7 @@ export interface HubStatus {
     readonly pending: number;
     readonly pendingBytes: number;
   }[];
-  readonly streams: readonly { readonly namespace: string; readonly epoch: string; readonly last: number }[];
+  readonly streams: readonly StreamStatus[];
   readonly servers: readonly {
     readonly instance: string;
     readonly leaving: boolean;
@@ -56,9 +58,7 @@ export function statusOf(registry: Registry, seating: Seating, answers: Answers,
       pending: pipeline.length,
       pendingBytes: pendingWeight,
     })),
-    streams: namespaces
-      .filter(({ epoch }) => epoch !== "")
-      .map(({ name, epoch, lastSeq }) => ({ namespace: name, epoch, last: lastSeq })),
+    streams: registry.surroundings.store?.streams() ?? unstored(namespaces),
     servers: [...seating.seats].map((seat) => ({
       instance: seat.instance,
       leaving: seat.state === SeatState.leaving,
@@ -71,4 +71,13 @@ export function statusOf(registry: Registry, seating: Seating, answers: Answers,
     questions: answers.pending,
     counters: { ...registry.counters },
   };
+}
+
+/** Streams of which nothing is kept. */
+function unstored(namespaces: readonly Namespace[]): StreamStatus[] {
+  return namespaces
+    .filter(({ epoch }) => epoch !== "")
+    .map(({ name: namespace, epoch, lastSeq: last }) => {
+      return { namespace, epoch, last, oldest: last + 1, bytes: 0, oldestAt: null };
+    });
 }

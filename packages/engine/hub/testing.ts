@@ -251,6 +251,7 @@ export class SlowStore implements StreamStore {
   dropSession: StreamStore["dropSession"] = (pid) => this.#inner.dropSession(pid);
   loadSession: StreamStore["loadSession"] = (pid, done) =>
     this.#inner.loadSession(pid, (record) => this.#later(() => done(record)));
+  streams: StreamStore["streams"] = () => this.#inner.streams();
   read: StreamStore["read"] = (namespace, after, limit, done) =>
     this.#inner.read(namespace, after, limit, (events, state) => this.#later(() => done(events, state)));
 }
