@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededRandom } from "@tideway/base/testing";
 import { Hub } from "@tideway/engine/hub";
-import { FakeClient, FakeServer } from "../../engine/hub/testing.ts";
+import { FakeClient, FakeServer } from "@tideway/engine/hub/testing";
 import { event, folderFor, openDisk, seqOf } from "./opened.testing.ts";
 
 /** The worker takes one thing after the other: when this is answered, what was asked before has been done. */

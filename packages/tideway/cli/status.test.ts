@@ -109,3 +109,25 @@ UPSTREAMS OF  NAME         FAULT
 web           db.abc.test  ENOTFOUND`,
   );
 });
+
+test("status shows the streams of realtime services: first, last, bytes, age", () => {
+  const live = {
+    name: "live",
+    path: "/socket.io",
+    durability: "disk",
+    connections: 4,
+    sockets: 5,
+    servers: [{ instance: "web-1", sockets: 5 }],
+    streams: [
+      { namespace: "/", first: 70, last: 77, bytes: 800, ageMs: 5_000 },
+      { namespace: "/quiet", first: 10, last: 9, bytes: 0, ageMs: -1 },
+    ],
+  };
+  const text = readableStatus({ ...quiet, realtime: [live] });
+  assert.equal(
+    text.slice(text.indexOf("EVENTS OF")),
+    `EVENTS OF  NAMESPACE  FIRST  LAST  BYTES  AGE
+live       /          70       77  800    5 s
+live       /quiet               9`,
+  );
+});

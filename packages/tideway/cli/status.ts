@@ -80,8 +80,13 @@ function sections(report: StatusReport): (readonly [head: readonly string[], row
       }),
     ],
     [
-      ["EVENTS OF", "NAMESPACE", "LAST"],
-      report.realtime.flatMap((r) => r.streams.map((s) => [r.name, s.namespace, s.last])),
+      ["EVENTS OF", "NAMESPACE", "FIRST", "LAST", "BYTES", "AGE"],
+      report.realtime.flatMap(({ name, streams }) => {
+        return streams.map(({ namespace, first, last, bytes, ageMs }) => {
+          const isKept = first <= last;
+          return [name, namespace, isKept ? first : "", last, isKept ? bytes : "", ageMs < 0 ? "" : duration(ageMs)];
+        });
+      }),
     ],
     [
       ["NAMES", "ZONES", "QUERIES"],

@@ -211,7 +211,21 @@ export const serviceSchemas = {
       pingTimeoutMs: milliseconds.default(20_000),
       messageBytesMax: z.int().min(1).default(limits.messageBytesMax),
       outQueueBytesMax: z.int().min(1024).default(limits.outQueueBytesMax),
-      handoverMs: milliseconds.default(limits.handoverMs),
+      handoverMs: milliseconds
+        .default(limits.handoverMs)
+        .describe("How long clients of a process that went away stay connected and wait for another"),
+      connectionsMax: count.default(limits.realtimeConnectionsMax).describe("Clients at once; further ones try again"),
+      roomsPerSocketMax: count
+        .default(limits.roomsPerSocketMax)
+        .describe("Rooms that one socket is in; it is not put into more"),
+      retentionMs: milliseconds
+        .default(limits.retentionMs)
+        .describe("How long events are kept for clients that come back"),
+      retentionBytes: count
+        .optional()
+        .describe(
+          "Bytes of events that are kept, the oldest go first; unless given 1 GiB a stream on disk, 64 MiB in memory",
+        ),
     }),
   }),
   redirect: z.strictObject({

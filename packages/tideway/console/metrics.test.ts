@@ -93,7 +93,7 @@ const full: StatusReport = {
       connections: 4,
       sockets: 5,
       servers: [{ instance: "web-1", sockets: 5 }],
-      streams: [{ namespace: "/", last: 77 }],
+      streams: [{ namespace: "/", first: 70, last: 77, bytes: 800, ageMs: 5_000 }],
     },
   ],
   names: { address: "127.0.0.1:7753", zones: ["abc.test"], queries: 6 },

@@ -94,7 +94,15 @@ export interface RealtimeReport {
   readonly connections: number;
   readonly sockets: number;
   readonly servers: readonly { readonly instance: string; readonly sockets: number }[];
-  readonly streams: readonly { readonly namespace: string; readonly last: number }[];
+  readonly streams: readonly {
+    readonly namespace: string;
+    /** Sequences of the oldest event that is kept, and of the last. */
+    readonly first: number;
+    readonly last: number;
+    readonly bytes: number;
+    /** Of the oldest event that is kept; -1 when none is. */
+    readonly ageMs: number;
+  }[];
 }
 
 /** One difference that a reload applied. */

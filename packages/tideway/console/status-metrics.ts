@@ -91,7 +91,6 @@ const instance = {
 const states = ["checking", "up", "down", "draining", "starting", "stopped", "failed"];
 
 const realtime = {
-  connections: gauge("tideway_realtime_connections", "Engine.IO connections"),
   sockets: gauge("tideway_realtime_sockets", "Sockets in namespaces"),
   serverSockets: gauge("tideway_realtime_server_sockets", "Sockets by the application's process that serves them"),
   events: counter("tideway_realtime_stream_events_total", "Events in a namespace's stream since it was begun"),
@@ -107,9 +106,8 @@ export function collectStatus(report: StatusReport, samples: Samples): void {
   for (const each of report.listeners) collectListener(each, samples);
   for (const each of report.streams ?? []) collectStream(each, samples);
   for (const each of report.services) collectService(each, samples);
-  for (const { name, connections, sockets, servers, streams } of report.realtime) {
+  for (const { name, sockets, servers, streams } of report.realtime) {
     const labels = { tideway_service: name };
-    samples.add(realtime.connections, connections, labels);
     samples.add(realtime.sockets, sockets, labels);
     for (const server of servers) {
       samples.add(realtime.serverSockets, server.sockets, { ...labels, tideway_instance: server.instance });

@@ -12,6 +12,7 @@ import { type Counters, createTransports, type Transports } from "@tideway/edge/
 import { Hub, MemoryStore } from "@tideway/engine/hub";
 import type { ServiceOf } from "../config/index.ts";
 import { type RealtimeReport, socketPath } from "../console/index.ts";
+import type { CountedHub } from "./hub-metrics.ts";
 import type { Log } from "./logs.ts";
 
 type Options = ServiceOf<"realtime">["realtime"];
@@ -20,6 +21,11 @@ interface Surroundings {
   readonly dataDirectory: string;
   readonly log: Log;
   readonly onFatal: (error: Error) => void;
+}
+
+interface Retention {
+  readonly retentionMs: number;
+  readonly retentionBytes?: number;
 }
 
 interface Parts {
@@ -53,11 +59,14 @@ export class RealtimeService {
   static async open(name: string, options: Options, surroundings: Surroundings): Promise<RealtimeService> {
     const { log, dataDirectory } = surroundings;
     const common = { clock: systemClock, random: systemRandom, logger: log };
-    const store = options.durability === "disk" ? await openStore(name, surroundings) : null;
+    const store = options.durability === "disk" ? await openStore(name, options, surroundings) : null;
+    const retention = retentionOf(options);
     const hub = new Hub({
       ...common,
-      store: options.durability === "memory" ? new MemoryStore(common) : store,
+      store: options.durability === "memory" ? new MemoryStore({ ...common, ...retention }) : store,
+      durability: options.durability,
       handoverMs: options.handoverMs,
+      limits: { connectionsMax: options.connectionsMax, roomsPerSocketMax: options.roomsPerSocketMax },
     });
     const transports = createTransports({
       ...common,
@@ -89,10 +98,27 @@ export class RealtimeService {
     return this.#parts.transports.counters;
   }
 
+  /** What its hub and its store count. */
+  get counted(): CountedHub {
+    const { hub, store } = this.#parts;
+    return { name: this.name, hub: hub.status(), store: store?.status() ?? null };
+  }
+
   report(): RealtimeReport {
     const { connections, sockets, servers, streams } = this.#parts.hub.status();
     const { path, durability } = this.#options;
-    return { name: this.name, path, durability, connections, sockets, servers, streams };
+    const now = systemClock.wall();
+    return {
+      name: this.name,
+      path,
+      durability,
+      connections,
+      sockets,
+      servers,
+      streams: streams.map(({ namespace, oldest, last, bytes, oldestAt }) => {
+        return { namespace, first: oldest, last, bytes, ageMs: oldestAt === null ? -1 : Math.max(0, now - oldestAt) };
+      }),
+    };
   }
 
   /** Clients are let go (they will come back and recover); applications stay joined, and what they still emit is kept. */
@@ -110,8 +136,16 @@ export class RealtimeService {
   }
 }
 
-function openStore(name: string, { dataDirectory, log, onFatal }: Surroundings): Promise<SqliteStreamStore> {
+function retentionOf({ retentionMs, retentionBytes }: Options): Retention {
+  return retentionBytes === undefined ? { retentionMs } : { retentionMs, retentionBytes };
+}
+
+function openStore(
+  name: string,
+  options: Options,
+  { dataDirectory, log, onFatal }: Surroundings,
+): Promise<SqliteStreamStore> {
   const directory = join(dataDirectory, "streams", name);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return openStreamStore({ directory, clock: systemClock, logger: log, onFatal });
+  return openStreamStore({ directory, clock: systemClock, logger: log, onFatal, ...retentionOf(options) });
 }

@@ -15,6 +15,7 @@ import { AccessLog } from "./access-log.ts";
 import { Applications } from "./applications.ts";
 import { compressionMetrics } from "./compression-metrics.ts";
 import { Consoles } from "./consoles.ts";
+import { hubMetrics } from "./hub-metrics.ts";
 import { Listeners } from "./listeners.ts";
 import type { Log } from "./logs.ts";
 import { Metrics } from "./metrics.ts";
@@ -68,7 +69,11 @@ export class System {
     this.#metrics = new Metrics({
       status: () => this.#report(),
       accessLog: () => this.#access.counters,
-      sources: [compressionMetrics(compression.counters), realtimeMetrics(() => this.#realtime.all())],
+      sources: [
+        compressionMetrics(compression.counters),
+        realtimeMetrics(() => this.#realtime.all()),
+        hubMetrics(() => this.#realtime.all().map(({ counted }) => counted)),
+      ],
     });
     this.#names = new Names(log);
     this.#consoles = new Consoles({ status: () => this.#report(), scrape: this.#metrics.scrape });
