@@ -107,12 +107,16 @@ const looks: Readonly<Record<Policy, Pick<Line, "color" | "dashes">>> = {
 /** Where a curve has its points: evenly on an axis on which each further nine is as wide as the one before. */
 const curveSteps = 120;
 const nines = 3;
+/** What the fastest tenth took is not what a figure is looked at for: the axis begins there. */
+const lowestShare = 0.1;
 
 export function figureOf(results: readonly PolicyResult[], perSecond: number): Figure {
   const shares = Array.from({ length: curveSteps + 1 }, (_, step) => 1 - 10 ** ((-step / curveSteps) * nines));
   const highest = Math.max(...results.map(({ latencies }) => quantile(latencies, shares.at(-1)!)));
+  const lowest = Math.min(...results.map(({ latencies }) => quantile(latencies, lowestShare)));
   const ticks = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
   const top = ticks.find((tick) => tick >= highest) ?? highest;
+  const bottom = ticks.findLast((tick) => tick <= lowest) ?? lowest;
   return {
     title: "Two instances, one four times slower: how long requests take",
     subtitle: `Mean ${instances.map(({ meanMs }) => meanMs).join(" and ")} ms, four workers each; ${perSecond} requests/s arrive at random, the same for each policy`,
@@ -123,14 +127,18 @@ export function figureOf(results: readonly PolicyResult[], perSecond: number): F
     },
     y: {
       title: "latency (ms, logarithmic)",
-      ticks: ticks.filter((tick) => tick <= top).map((at) => ({ at, label: at.toLocaleString("en-US") })),
+      ticks: ticks
+        .filter((tick) => tick >= bottom && tick <= top)
+        .map((at) => ({ at, label: at.toLocaleString("en-US") })),
       scale: Math.log10,
     },
     lines: results.map(({ policy, latencies }) => ({
       name: policy,
       note: `p99 ${Math.round(quantile(latencies, 0.99))} ms`,
       ...looks[policy],
-      points: shares.map((share) => [share, quantile(latencies, share)] as const),
+      points: shares
+        .map((share) => [share, quantile(latencies, share)] as const)
+        .filter(([, latency]) => latency >= bottom),
     })),
   };
 }

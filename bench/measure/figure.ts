@@ -36,7 +36,8 @@ export interface Figure {
 export const figureWidth = 800;
 export const figureHeight = 500;
 const plot = { left: 78, right: 28, top: 84, bottom: 62 };
-const legend = { x: 18, y: 14, row: 21, sample: 34, width: 252 };
+/** In the corner that rising curves leave free. */
+const legend = { right: 18, bottom: 16, row: 21, sample: 34, width: 252 };
 const pixelsPerPoint = 2;
 
 const escaped = (text: string): string =>
@@ -81,7 +82,7 @@ export function svgOf(figure: Figure): string {
       const path = points.map(([px, py]) => `${rounded(x(px))},${rounded(y(py))}`).join(" ");
       return `<polyline points="${path}" fill="none" stroke="${color}" stroke-width="2.5" stroke-linejoin="round" ${dashed(dashes)}/>`;
     }),
-    ...legendOf(figure.lines, left + legend.x, top + legend.y),
+    ...legendOf(figure.lines, right - legend.right, bottom - legend.bottom),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${figureWidth}" height="${figureHeight}" viewBox="0 0 ${figureWidth} ${figureHeight}" font-family="DejaVu Sans, Verdana, sans-serif" font-size="13" fill="#1f2328">
 <rect width="100%" height="100%" fill="#ffffff"/>
@@ -89,8 +90,9 @@ ${parts.join("\n")}
 </svg>\n`;
 }
 
-function legendOf(lines: readonly Line[], left: number, top: number): string[] {
+function legendOf(lines: readonly Line[], right: number, bottom: number): string[] {
   const height = lines.length * legend.row + 12;
+  const [left, top] = [right - legend.width, bottom - height];
   return [
     `<rect x="${left}" y="${top}" width="${legend.width}" height="${height}" rx="5" fill="#ffffff" stroke="#d0d7de"/>`,
     ...lines.map(({ name, color, dashes, note }, row) => {
