@@ -3,7 +3,8 @@ import { suite, test } from "node:test";
 import { SeededRandom } from "@tideway/base/testing";
 import { Crowd, numbered } from "./load/crowd.ts";
 import type { FanoutResult, FanoutTask } from "./load/process.ts";
-import { realtimeServers, startLoad, startRealtimeServer } from "./realtime-servers.ts";
+import { startLoad } from "./load/start.ts";
+import { realtimeServers, startRealtimeServer } from "./realtime-servers.ts";
 
 const clients = 20;
 const bytes = 100;

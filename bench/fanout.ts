@@ -1,7 +1,8 @@
 /** `npm run bench -- fanout`: 1,000 WebSocket clients of one room, 100-byte messages, 1 and 16 on their way at once. */
 import type { FanoutResult, FanoutTask } from "./load/process.ts";
+import { startLoad } from "./load/start.ts";
 import { type Row, table } from "./measure/table.ts";
-import { type RealtimeServer, realtimeServers, startLoad, startRealtimeServer } from "./realtime-servers.ts";
+import { type RealtimeServer, realtimeServers, startRealtimeServer } from "./realtime-servers.ts";
 
 const rounds = 3;
 const inFlights = [1, 16] as const;

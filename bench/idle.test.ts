@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import type { IdleTask } from "./load/process.ts";
-import { realtimeServers, startLoad, startRealtimeServer } from "./realtime-servers.ts";
+import { startLoad } from "./load/start.ts";
+import { realtimeServers, startRealtimeServer } from "./realtime-servers.ts";
 
 const clients = 120;
 

@@ -1,8 +1,9 @@
 /** `npm run bench -- idle`: resident memory per idle WebSocket, 5,000 of them, heartbeats on. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { IdleTask } from "./load/process.ts";
+import { startLoad } from "./load/start.ts";
 import { table } from "./measure/table.ts";
-import { type RealtimeServer, realtimeServers, startLoad, startRealtimeServer } from "./realtime-servers.ts";
+import { type RealtimeServer, realtimeServers, startRealtimeServer } from "./realtime-servers.ts";
 
 const rounds = 2;
 const clients = 5000;

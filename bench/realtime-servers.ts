@@ -23,7 +23,3 @@ export async function startRealtimeServer(core: Core, server: RealtimeServer): P
   const { script, ready } = await Script.start<{ port: number }>(core, server.script);
   return { script, port: ready.port };
 }
-
-export async function startLoad(core: Core): Promise<Script> {
-  return (await Script.start(core, new URL("./load/process.ts", import.meta.url))).script;
-}

@@ -1,10 +1,13 @@
 /** `npm run bench -- NAME`: one benchmark, printed as a table. Writes no file, and leaves no process behind: those that
  * a failure leaves are ended with this one. */
 import { balance } from "./balance.ts";
+import { bodies } from "./bodies.ts";
 import { changes } from "./changes.ts";
 import { everything } from "./everything.ts";
 import { fanout } from "./fanout.ts";
 import { idle } from "./idle.ts";
+import { keepalive } from "./keepalive.ts";
+import { latency } from "./latency.ts";
 import { canPin } from "./measure/processes.ts";
 import { proxy } from "./proxy.ts";
 import { slowclients } from "./slowclients.ts";
@@ -12,11 +15,14 @@ import { slowclients } from "./slowclients.ts";
 const benchmarks: Readonly<Record<string, () => Promise<string>>> = {
   proxy,
   everything,
-  fanout,
-  idle,
+  bodies,
+  latency,
+  keepalive,
   balance,
   changes,
   slowclients,
+  fanout,
+  idle,
 };
 
 const [name = ""] = process.argv.slice(2);

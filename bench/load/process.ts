@@ -1,7 +1,10 @@
 /** The load generator's process: does what one message asks, and answers with one. */
 import { cpuOf } from "../measure/cpu.ts";
+import { type BodiesTask, bodies } from "./bodies.ts";
 import type { Protocol } from "./client.ts";
 import { Crowd, numbered } from "./crowd.ts";
+import { type AskAgainTask, type KeepTask, Kept } from "./keep.ts";
+import { type PacedTask, paced } from "./paced.ts";
 
 export interface FanoutTask {
   readonly type: "fanout";
@@ -51,12 +54,33 @@ async function fanout(task: FanoutTask): Promise<FanoutResult> {
   return result;
 }
 
-process.on("message", async (task: FanoutTask | IdleTask) => {
-  if (task.type === "fanout") process.send?.(await fanout(task));
-  else {
-    await Crowd.open({ port: task.port, protocol: task.protocol, clients: task.clients, keeps: false });
-    process.send?.({ connected: task.clients });
+async function idle({ port, protocol, clients }: IdleTask): Promise<{ readonly connected: number }> {
+  await Crowd.open({ port, protocol, clients, keeps: false });
+  return { connected: clients };
+}
+
+export type Task = FanoutTask | IdleTask | PacedTask | KeepTask | AskAgainTask | BodiesTask;
+
+const kept = new Kept();
+
+function run(task: Task): Promise<object> {
+  switch (task.type) {
+    case "fanout":
+      return fanout(task);
+    case "idle":
+      return idle(task);
+    case "paced":
+      return paced(task);
+    case "keep":
+      return kept.open(task.port, task.connections);
+    case "ask again":
+      return kept.ask();
+    case "bodies":
+      return bodies(task);
   }
-});
+}
+
+// A task that fails ends the process: whoever asked is told why.
+process.on("message", async (task: Task) => process.send?.(await run(task)));
 process.once("disconnect", () => process.exit());
 process.send?.({ ready: true });

@@ -8,6 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findProgram } from "@tideway/scripts/requires";
+import { haproxyConfiguration } from "../peers/haproxy.ts";
+import { nginxConfiguration } from "../peers/nginx.ts";
+import { plainGateway } from "../servers/gateways.ts";
 import { type Core, Program, Script } from "./processes.ts";
 
 export interface Contender {
@@ -39,16 +42,20 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** The server behind the gateways: `servers/origin.ts`. */
-export async function startOrigin(core: Core = "load"): Promise<{ script: Script; port: number }> {
-  const { script, ready } = await Script.start<{ port: number }>(
-    core,
-    new URL("../servers/origin.ts", import.meta.url),
-  );
+/** The server behind the gateways: of small answers, or of large bodies. */
+export async function startOrigin(
+  core: Core = "load",
+  kind: "origin" | "bodies" = "origin",
+): Promise<{ script: Script; port: number }> {
+  const url = new URL(`../servers/${kind}.ts`, import.meta.url);
+  const { script, ready } = await Script.start<{ port: number }>(core, url);
   return { script, port: ready.port };
 }
 
-/** `tideway start` with `text` as its configuration, which lies in `folder` with all that it writes. */
+/**
+ * `tideway start` with `text` as its configuration, which lies in `folder` with all that it writes. `ask` of its program has
+ * its resident memory.
+ */
 export async function startTideway(
   folder: string,
   text: string,
@@ -56,7 +63,8 @@ export async function startTideway(
 ): Promise<Whole> {
   const configuration = join(folder, "tideway.config.ts");
   writeFileSync(configuration, text);
-  const program = new Program(core, [process.execPath, tidewayBin, "start", "--json", configuration]);
+  const options = ["--expose-gc", "--import", new URL("../servers/collect.ts", import.meta.url).href];
+  const program = new Program(core, [process.execPath, ...options, tidewayBin, "start", "--json", configuration], true);
   const ready = JSON.parse(await program.firstLine()) as {
     readonly listeners: readonly { readonly port: number }[];
     readonly console: { readonly address: string } | null;
@@ -85,4 +93,60 @@ export async function startPeer(
   const started = new Program(core, [findProgram(program)!, ...args]);
   await started.accepting(port);
   return { name, port, program: started };
+}
+
+export const contenderNames = ["tideway", "nginx", "haproxy"] as const;
+export type ContenderName = (typeof contenderNames)[number];
+
+export interface Gateways extends AsyncDisposable {
+  readonly contenders: readonly Contender[];
+  /** A line for each that is not installed. */
+  readonly leftOut: readonly string[];
+  /** The origin's port. */
+  readonly origin: number;
+  /** What ends with them. */
+  readonly endings: AsyncDisposableStack;
+}
+
+export interface GatewayOptions {
+  readonly core?: Core;
+  readonly only?: readonly ContenderName[];
+  readonly origin?: "origin" | "bodies";
+  /** Of clients, at once; what each has by default unless given. */
+  readonly connections?: number;
+}
+
+/** All of them before one origin, with nothing on but the way: a whole Tideway, nginx, HAProxy. */
+export async function startGateways({
+  core = "server",
+  only = contenderNames,
+  origin: kind = "origin",
+  connections,
+}: GatewayOptions = {}): Promise<Gateways> {
+  await using started = new AsyncDisposableStack();
+  const origin = await startOrigin(core === "any" ? "any" : "load", kind);
+  started.defer(() => origin.script.stop());
+  const contenders: Contender[] = [];
+  const leftOut: string[] = [];
+  for (const name of only) {
+    if (name !== "tideway" && findProgram(name) === null) {
+      leftOut.push(`${name} is left out: it is not installed`);
+      continue;
+    }
+    const contender = await startGateway(name, origin.port, core, connections);
+    started.defer(() => contender.program.stop());
+    contenders.push(contender);
+  }
+  const endings = started.move();
+  return { contenders, leftOut, origin: origin.port, endings, [Symbol.asyncDispose]: () => endings.disposeAsync() };
+}
+
+function startGateway(name: ContenderName, origin: number, core: Core, connections?: number): Promise<Contender> {
+  const folder = temporaryFolder();
+  if (name === "tideway") return startTideway(folder, plainGateway(origin, connections), { core });
+  const configure = (port: number): string =>
+    name === "nginx"
+      ? nginxConfiguration(folder, port, origin, connections)
+      : haproxyConfiguration(port, origin, connections);
+  return startPeer(name, folder, configure, { core });
 }

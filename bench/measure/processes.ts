@@ -101,24 +101,8 @@ export class Program {
     await closed;
     clearTimeout(force);
   }
-}
 
-/** A script of this folder, run by this Node, spoken to by messages: it sends one when ready, and answers those it is sent. */
-export class Script extends Program {
-  private constructor(core: Core, command: readonly string[]) {
-    super(core, command, true);
-  }
-
-  static async start<Ready>(
-    core: Core,
-    script: URL,
-    args: readonly string[] = [],
-  ): Promise<{ script: Script; ready: Ready }> {
-    const started = new Script(core, [process.execPath, "--expose-gc", fileURLToPath(script), ...args]);
-    return { script: started, ready: await started.receive<Ready>() };
-  }
-
-  /** The next message that it sends. */
+  /** The next message that it sends; only from a program that was started `withMessages`. */
   receive<T>(): Promise<T> {
     return new Promise((done, fail) => {
       const onMessage = (message: unknown): void => {
@@ -138,5 +122,21 @@ export class Script extends Program {
     const answer = this.receive<T>();
     this.process.send(message);
     return answer;
+  }
+}
+
+/** A script of this folder, run by this Node, spoken to by messages: it sends one when ready, and answers those it is sent. */
+export class Script extends Program {
+  private constructor(core: Core, command: readonly string[]) {
+    super(core, command, true);
+  }
+
+  static async start<Ready>(
+    core: Core,
+    script: URL,
+    args: readonly string[] = [],
+  ): Promise<{ script: Script; ready: Ready }> {
+    const started = new Script(core, [process.execPath, "--expose-gc", fileURLToPath(script), ...args]);
+    return { script: started, ready: await started.receive<Ready>() };
   }
 }

@@ -6,7 +6,11 @@ export function nginxConfiguration(folder: string, port: number, origin: number,
     connections,
     http: "access_log off;",
     server: "",
-    location: "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+    // Bodies pass as they come: their default is to gather them in files.
+    location: `client_max_body_size 0;
+      proxy_request_buffering off;
+      proxy_max_temp_file_size 0;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;`,
   });
 }
 

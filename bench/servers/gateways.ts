@@ -1,9 +1,10 @@
 /** Configurations of a whole Tideway as a gateway in front of one origin. Beside them stand those of `peers/`. */
 
-/** Nothing but the way: no access log, no console, no trace; metrics are always counted. */
-export function plainGateway(origin: number): string {
+/** Nothing but the way: no access log, no console, no trace; metrics are always counted. `connections` are those of clients. */
+export function plainGateway(origin: number, connections?: number): string {
+  const limits = connections === undefined ? "" : `limits: { connectionsMax: ${connections} },`;
   return `export default {
-  listen: [{ port: 0 }], console: false, log: { level: "warn", requests: false }, trace: { create: false },
+  listen: [{ port: 0 }], ${limits} console: false, log: { level: "warn", requests: false }, trace: { create: false },
   services: { origin: { upstreams: ["http://127.0.0.1:${origin}"], health: { kind: "tcp" } } },
   sites: { "*": { "/": "origin" } },
 };\n`;
