@@ -13,7 +13,7 @@ import { rounds, table } from "./measure/table.ts";
 const roundCount = 3;
 const mebibyte = 1024 * 1024;
 const bodyMebibytes = 100;
-const load = { bytes: bodyMebibytes * mebibyte, connections: 4, each: 4, compares: false } as const;
+const load = { bytes: bodyMebibytes * mebibyte, connections: 4, each: 2, compares: false } as const;
 
 const columns = [
   { title: "MiB/s", digits: 0 },

@@ -17,6 +17,8 @@ export interface KeepResult {
   readonly answered: number;
 }
 
+const batch = 100;
+
 export class Kept implements GetHandler {
   readonly #open = new Set<GetConnection>();
   /** Those of them that were asked and have not answered. */
@@ -25,20 +27,30 @@ export class Kept implements GetHandler {
   #all = Promise.withResolvers<void>();
 
   async open(port: number, count: number): Promise<KeepResult> {
-    const connections = await openConnections(port, count, (index) => `/${index}`, this);
-    for (const connection of connections) if (connection.isOpen) this.#open.add(connection);
-    return this.ask();
+    this.#answered = 0;
+    // Each asks at once: a server need not wait for long on one that says nothing.
+    for (let opened = 0; opened < count; opened += batch) {
+      const few = Math.min(batch, count - opened);
+      await this.#askAll(await openConnections(port, few, (index) => `/${opened + index}`, this));
+    }
+    return { answered: this.#answered };
   }
 
   async ask(): Promise<KeepResult> {
     this.#answered = 0;
+    await this.#askAll([...this.#open]);
+    return { answered: this.#answered };
+  }
+
+  async #askAll(connections: readonly GetConnection[]): Promise<void> {
     this.#all = Promise.withResolvers();
-    for (const connection of this.#open) {
+    for (const connection of connections) {
+      if (!connection.isOpen) continue;
+      this.#open.add(connection);
       this.#asked.add(connection);
       connection.ask();
     }
     if (this.#asked.size > 0) await this.#all.promise;
-    return { answered: this.#answered };
   }
 
   close(): void {
