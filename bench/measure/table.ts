@@ -46,7 +46,7 @@ export function table(columns: readonly Column[], rows: readonly Row[]): string 
   const body = rows.map((row) => {
     const figures = medians(row);
     const cells = figures.flatMap((figure, column) => {
-      const ratio = row === ours ? "" : format(medians(ours!)[column]! / figure, 2);
+      const ratio = row === ours || figure === 0 ? "" : format(medians(ours!)[column]! / figure, 2);
       return [format(figure, columns[column]!.digits), ratio];
     });
     return [row.name, ...cells];
