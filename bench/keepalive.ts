@@ -31,8 +31,8 @@ async function measure(name: ContenderName): Promise<number | null> {
   await sleep(settleMs);
   const after = await memoryOf(contender);
   const again = await load.ask<KeepResult>({ type: "ask again" } satisfies AskAgainTask);
-  for (const { answered } of [opened, again]) {
-    if (answered !== connections) throw new Error(`${name}: ${answered} of ${connections} were answered`);
+  for (const [when, { answered }] of [["at first", opened] as const, ["again", again] as const]) {
+    if (answered !== connections) throw new Error(`${name}: ${answered} of ${connections} were answered ${when}`);
   }
   return (after - before) / connections / 1024;
 }

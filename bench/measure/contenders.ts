@@ -42,13 +42,17 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+const origins = {
+  origin: new URL("../servers/origin.ts", import.meta.url),
+  bodies: new URL("../servers/bodies.ts", import.meta.url),
+};
+
 /** The server behind the gateways: of small answers, or of large bodies. */
 export async function startOrigin(
   core: Core = "load",
-  kind: "origin" | "bodies" = "origin",
+  kind: keyof typeof origins = "origin",
 ): Promise<{ script: Script; port: number }> {
-  const url = new URL(`../servers/${kind}.ts`, import.meta.url);
-  const { script, ready } = await Script.start<{ port: number }>(core, url);
+  const { script, ready } = await Script.start<{ port: number }>(core, origins[kind]);
   return { script, port: ready.port };
 }
 
@@ -111,7 +115,7 @@ export interface Gateways extends AsyncDisposable {
 export interface GatewayOptions {
   readonly core?: Core;
   readonly only?: readonly ContenderName[];
-  readonly origin?: "origin" | "bodies";
+  readonly origin?: keyof typeof origins;
   /** Of clients, at once; what each has by default unless given. */
   readonly connections?: number;
 }
