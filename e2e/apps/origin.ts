@@ -17,7 +17,8 @@ for (let i = 0; i < Number(process.argv[2]); i++) {
     if (incoming.method === "POST") return void incoming.resume().on("end", () => outgoing.end(small));
     outgoing.end(incoming.url === "/big" ? big : small);
   });
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  // A crowd comes at once: who finds no room in the queue would try again after seconds.
+  await new Promise<void>((done) => server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, done));
   ports.push((server.address() as AddressInfo).port);
 }
 process.stdout.write(`${JSON.stringify({ ports })}\n`);
