@@ -40,7 +40,8 @@ class Rig {
     return this.#gateway.services.get("web")!.status().instances[0]!;
   }
 
-  async play(each: AnswerCase, version: string, cut: Cut): Promise<void> {
+  async play(each: AnswerCase, version: string, cut: Cut, behind: number): Promise<void> {
+    for (let i = 0; i < behind; i++) await this.#probe(undefined, "");
     const path = `/${++this.#count}`;
     const asked = this.#service.asked;
     let answered: Socket | undefined;
@@ -68,13 +69,13 @@ class Rig {
   }
 
   /** The next request gets its own answer, on the same connection only where that was in order. */
-  async #probe(expected: Socket | undefined): Promise<void> {
-    const path = `/probe/${++this.#count}`;
+  async #probe(expected: Socket | undefined, last = "Connection: close\r\n"): Promise<void> {
+    const path = last === "" ? "/warm" : `/probe/${++this.#count}`;
     let used: Socket | undefined;
     this.#service.onRequest = (socket, head) => {
       used = socket;
       const text = head.split(" ")[1]!;
-      socket.write(`HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
+      socket.write(`HTTP/1.1 200 OK\r\n${last}Content-Length: ${text.length}\r\n\r\n${text}`);
     };
     const line = await Line.open(this.#gateway.port);
     await line.say([Buffer.from(`GET ${path} HTTP/1.1\r\nHost: a.test\r\n\r\n`)]);
@@ -125,12 +126,12 @@ async function hear(each: AnswerCase, line: Line): Promise<void> {
   for (const text of each.head) assert.ok(heard!.head.includes(`\r\n${text}\r\n`), text);
 }
 
-async function playAll(some: readonly AnswerCase[], version: string, cut: Cut): Promise<void> {
+async function playAll(some: readonly AnswerCase[], version: string, cut: Cut, behind = 0): Promise<void> {
   const failures: string[] = [];
   let rig = await Rig.open();
   for (const each of some) {
     try {
-      await rig.play(each, version, cut);
+      await rig.play(each, version, cut, behind);
     } catch (error) {
       failures.push((error as Error).message);
       await rig.close();
@@ -147,6 +148,13 @@ for (const [rule, ofRule] of [...Map.groupBy(cases, ({ rule }) => rule)].sort(([
 }
 
 const short = cases.filter(({ bytes }) => bytes.length <= 400);
+
+test("the same comes of answers behind others on their connection, when heads that repeat are remembered", () => {
+  const random = new SeededRandom(3);
+  // How long the server keeps a connection is taken from its first answer.
+  const some = short.filter(({ bytes }) => random.fraction() < 0.4 && !bytes.includes("Keep-Alive: timeout=1"));
+  return playAll(some, "1.1", whole, 2);
+});
 
 test("the same comes of answers whose bytes come one by one", () => {
   const random = new SeededRandom(1);

@@ -3,7 +3,7 @@
  * an answer still belongs to its request, on the client's side and on the pooled connections to the services.
  */
 import assert from "node:assert/strict";
-import { type Case, type Seen, seen, show } from "./case.ts";
+import { type Case, get, type Seen, seen, show } from "./case.ts";
 import { type Answer, Line, tick } from "./client.ts";
 import { Gateway } from "./gateway.ts";
 import { joined, Recorder, withoutAdded } from "./recorder.ts";
@@ -31,12 +31,16 @@ export class Rig {
     return rig;
   }
 
-  /** One case, its bytes cut into `pieces`. */
-  async play(each: Case, pieces: readonly Buffer[]): Promise<void> {
+  /**
+   * One case, its bytes cut into `pieces`; `behind` as many small requests on the same connection, so that whatever is
+   * remembered of heads that repeat is remembered.
+   */
+  async play(each: Case, pieces: readonly Buffer[], behind = 0): Promise<void> {
     const number = ++this.#plays;
     const refusalsBefore = this.gateway.refusals.length;
-    for (const [i, { to, text }] of each.sees.entries()) this.#recorders[to].expect(text, `answer ${number}.${i}`);
     const line = await Line.open(this.gateway.port);
+    for (let i = 0; i < behind; i++) await this.#warm(line);
+    for (const [i, { to, text }] of each.sees.entries()) this.#recorders[to].expect(text, `answer ${number}.${i}`);
     let late = "";
     const limit = setTimeout(() => {
       late = `nothing more came for ${caseLimitMs} ms; `;
@@ -93,6 +97,13 @@ export class Rig {
     await this.#probe(this.#prober);
     for (const recorder of Object.values(this.#recorders))
       assert.deepEqual(recorder.unaccounted(), [], `play ${number}`);
+  }
+
+  /** The same request and the same answer again and again, with the fields that most cases begin with. */
+  async #warm(line: Line): Promise<void> {
+    this.#recorders.web.expect(seen("GET /warm"), "warm");
+    await line.say([Buffer.from(get("").replace("/", "/warm"))]);
+    assertAnswer(await line.answer(), 200, "warm");
   }
 
   async #probe(line: Line): Promise<void> {
