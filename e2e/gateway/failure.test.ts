@@ -202,7 +202,7 @@ describe("limits of time", () => {
     await slowHead.expect(/^HTTP\/1\.1 408 /);
     await slowBody.expect(/^HTTP\/1\.1 408 /);
     await idle.expect(/^HTTP\/1\.1 200 [\s\S]*quick/);
-    for (const line of [slowHead, slowBody, idle]) await until("the end", async () => line.ended || line.broken);
+    for (const line of [slowHead, slowBody, idle]) await line.over();
   });
 });
 

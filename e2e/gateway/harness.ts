@@ -255,8 +255,9 @@ export class Line {
     return until(`${pattern} in what came`, async () => pattern.exec(this.text));
   }
 
-  async closed(): Promise<void> {
-    if (!this.socket.closed) await once(this.socket, "close");
+  /** The other side has ended it, or broken it. */
+  async over(): Promise<void> {
+    await until("the end of a connection", async () => this.ended || this.broken, 30_000);
   }
 }
 
