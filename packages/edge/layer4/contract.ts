@@ -11,7 +11,7 @@ export interface TcpLimits {
   readonly connectMs: number;
   /** Instances that are tried for one connection. */
   readonly triesMax: number;
-  /** Open at once; each takes two descriptors. One more is reset. Not looked at when the listener is given a census. */
+  /** Open at once; each takes two descriptors. One more is reset. */
   readonly connectionsMax: number;
   /** The same for one client address, as a PROXY header says it where there is one. */
   readonly connectionsPerAddressMax: number;
@@ -48,7 +48,7 @@ export interface TcpListenerOptions extends TcpSettings {
   readonly port: number;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Counts connections over several listeners; one of its own, with the bounds of `limits`, unless given. */
+  /** Counts connections over several listeners: its bounds hold besides those of `limits`. */
   readonly census?: Seats;
   /** How a person moves this listener to another port: ends the error for a port that is taken. */
   readonly hint?: string;

@@ -1,6 +1,6 @@
 /**
  * Owns how many connections are open in all and from one address. As large as there are addresses with a connection, so
- * its own bound bounds it. A census that several listeners share fits in its place.
+ * its own bound bounds it. Beside a census that several listeners share, both have a word.
  */
 
 /** Whom a listener asks whether there is room. */
@@ -46,9 +46,50 @@ export class Crowd implements Seats {
 
   leave(key: string): void {
     this.#total--;
+    this.release(key);
+  }
+
+  /** Takes back a claim; whoever made it is still there. */
+  release(key: string): void {
     const count = this.#counts.get(key);
     if (count === undefined) return;
     if (count > 1) this.#counts.set(key, count - 1);
     else this.#counts.delete(key);
+  }
+}
+
+/** The bounds of one listener within those that it shares. */
+export class SharedSeats implements Seats {
+  readonly #own: Crowd;
+  readonly #shared: Seats;
+
+  constructor(own: Crowd, shared: Seats) {
+    this.#own = own;
+    this.#shared = shared;
+  }
+
+  enter(): boolean {
+    if (!this.#own.enter()) return false;
+    if (this.#shared.enter()) return true;
+    this.#own.leave("");
+    return false;
+  }
+
+  makeRoom(now: number): number {
+    return this.#shared.makeRoom(now);
+  }
+
+  claim(address: string): string | null {
+    if (this.#own.claim(address) === null) return null;
+    const key = this.#shared.claim(address);
+    if (key !== null) return `${address} ${key}`;
+    this.#own.release(address);
+    return null;
+  }
+
+  leave(key: string): void {
+    const [own = "", shared = ""] = key.split(" ");
+    this.#own.leave(own);
+    this.#shared.leave(shared);
   }
 }

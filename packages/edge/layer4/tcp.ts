@@ -16,7 +16,7 @@ import {
   type TcpRecord,
   type TcpSettings,
 } from "./contract.ts";
-import { Crowd, type Seats } from "./crowd.ts";
+import { Crowd, type Seats, SharedSeats } from "./crowd.ts";
 
 const backlog = 1_024;
 /** Ends that somebody should look at. */
@@ -50,7 +50,7 @@ class TcpFront implements TcpListener, Front {
     this.limits = { ...defaultTcpLimits, ...options.limits };
     this.tunnels = new Tunnels(options.clock, this.limits.idleMs);
     this.#crowd = new Crowd(this.limits.connectionsMax, this.limits.connectionsPerAddressMax);
-    this.seats = options.census ?? this.#crowd;
+    this.seats = options.census === undefined ? this.#crowd : new SharedSeats(this.#crowd, options.census);
     this.#repeats = new Repeats(options.clock);
     this.#server = createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, pauseOnConnect: true },

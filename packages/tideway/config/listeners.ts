@@ -66,7 +66,7 @@ export function planListeners(config: EffectiveConfig, services: ReadonlySet<str
       }
     }
   }
-  checkNames(streams, issues);
+  checkNames(streams, services, issues);
   return { http, streams };
 }
 
@@ -93,12 +93,18 @@ function checkShared({ sites }: EffectiveConfig, sharing: number, issues: Issue[
   }
 }
 
-function checkNames(listeners: readonly { index: number; name: string }[], issues: Issue[]): void {
+/** Logs, `tideway status` and `tideway instance` know a service by its name alone. */
+function checkNames(
+  listeners: readonly { index: number; name: string }[],
+  services: ReadonlySet<string>,
+  issues: Issue[],
+): void {
   for (const [at, { index, name }] of listeners.entries()) {
-    if (listeners.findIndex((other) => other.name === name) === at) continue;
+    const isRepeated = listeners.findIndex((other) => other.name === name) !== at;
+    if (!isRepeated && !services.has(name)) continue;
     issues.push({
       path: formatPath(["listen", index]),
-      seen: `the name ${JSON.stringify(name)}, which another listener has`,
+      seen: `the name ${JSON.stringify(name)}, which another ${isRepeated ? "listener" : "service"} has`,
       allowed: "a name of its own",
       hint: "Give it a `name`.",
     });

@@ -125,6 +125,7 @@ const mistakes: readonly (readonly [input: unknown, path: string, allowed: RegEx
   [tcp({ health: { path: "/healthz" } }), "listen[1].tcp.health.path", /kind: "http"/, /Write kind: "http"/],
   [tcp({ eject: { statuses: 500 } }), "listen[1].tcp.eject.statuses", /`services`/, /Remove/],
   [tcp({ name: "db", upstream: "a.test:1" }), "listen[1].tcp.upstream", /name, upstreams/, /"upstreams"/],
+  [tcp({ name: "api" }), "listen[1]", /name of its own/, /`name`/],
   [{ services: { api: up } }, "sites", /an object: host → path/, /sites: \{ "\*"/],
   [whole({ listen: [{ port: 1, sites }] }), "sites", /without `sites`/, /remove these/],
   [whole({ trust: "10.0.0.0/8" }), "trust", /a list/, /\["10\.0\.0\.0\/8"\]/],

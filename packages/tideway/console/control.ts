@@ -24,7 +24,7 @@ export interface ControlAnswers {
   deploy(service: string): Promise<void>;
   /** Reads the configuration again and applies the difference. Rejects with what is wrong with it; then nothing changed. */
   reload(): Promise<ReloadReport>;
-  /** Changes the share of one instance, or drains it and takes it back, until the next reload or start says otherwise. */
+  /** Changes the share of one instance, or drains it and takes it back, until the next start, or a reload that says something else of it. */
   adjust(service: string, instance: string, how: Adjustment): void;
 }
 

@@ -10,7 +10,7 @@ import { systemClock, systemRandom } from "@tideway/edge/clock";
 import { Service } from "@tideway/edge/upstream";
 import { HealthState } from "@tideway/engine/balancing";
 import type { AnyService, BalancedService, Plan, ServiceOf } from "../config/index.ts";
-import type { Adjustment, Change, Pick, ServiceReport } from "../console/index.ts";
+import type { Change, Pick, ServiceReport } from "../console/index.ts";
 import { serviceSettingsOf } from "./balanced.ts";
 import type { Log } from "./logs.ts";
 import type { Prepared } from "./prepared.ts";
@@ -192,23 +192,6 @@ export class Applications {
     const service = this.#member(name)?.service;
     const candidates = this.report(name)?.instances ?? [];
     return { instance: service?.preview() ?? null, balance: service?.status().balance ?? null, candidates };
-  }
-
-  /** Until the next reload, which puts back what the configuration says of weights. */
-  adjust(name: string, instance: string, how: Adjustment): void {
-    const service = this.#member(name)?.service;
-    const ids = service?.status().instances.map(({ id }) => id) ?? [];
-    if (service === undefined || !ids.includes(instance)) {
-      throw new OperatorError("CONTROL_REFUSED", {
-        where: `tideway instance ${name} ${instance}`,
-        seen: service === undefined ? "no service with instances" : "no such instance",
-        allowed: ids.join(" | ") || "none",
-        hint: "See tideway status for services and instances.",
-      });
-    }
-    if (how === "drain") service.drain(instance, () => this.#log.info({ service: name, instance }, "drained"));
-    else if (how === "undrain") service.undrain(instance);
-    else service.setWeight(instance, how.weight);
   }
 
   report(service: string): Omit<ServiceReport, "name" | "kind"> | null {

@@ -133,6 +133,10 @@ export class Streams {
     });
   }
 
+  services(): { readonly name: string; readonly service: Layer4Service }[] {
+    return [...this.#open.values()].map(({ plan: { name }, service }) => ({ name, service }));
+  }
+
   /** Their instances, as those of services for HTTP. */
   serviceReports(): ServiceReport[] {
     return [...this.#open.values()].map(({ service, plan }) => {

@@ -12,6 +12,7 @@ import { lockDirectory } from "@tideway/edge/store";
 import { type Plan, reloadPlan, version } from "../config/index.ts";
 import { type ReloadReport, type ServiceReport, type StatusReport, serveControl } from "../console/index.ts";
 import { AccessLog } from "./access-log.ts";
+import { type Adjustable, adjust } from "./adjusting.ts";
 import { Applications } from "./applications.ts";
 import { compressionMetrics } from "./compression-metrics.ts";
 import { Consoles } from "./consoles.ts";
@@ -127,7 +128,7 @@ export class System {
       pick: (service) => this.#applications.pick(service),
       deploy: (service) => this.#applications.deploy(service),
       reload: () => this.reload(),
-      adjust: (service, instance, how) => this.#applications.adjust(service, instance, how),
+      adjust: (service, instance, how) => adjust(this.#balanced(), service, instance, how, this.#log),
     });
     this.#endings.push(() => control.close());
     this.#goOn();
@@ -273,6 +274,12 @@ export class System {
       realtime: this.#realtime.all().map((realtime) => realtime.report()),
       names: this.#names.report(),
     };
+  }
+
+  /** Every service with instances, of whatever protocol. */
+  #balanced(): Map<string, Adjustable> {
+    const all = [...this.#applications.services(), ...this.#streams.services()];
+    return new Map(all.map(({ name, service }) => [name, service]));
   }
 
   #serviceReports(): ServiceReport[] {
