@@ -13,7 +13,7 @@ import { Server } from "../index.ts";
 
 export type { Client, Reference, ReferenceSocket };
 export type ClientOptions = Partial<ManagerOptions & SocketOptions>;
-type ServerOptions = ConstructorParameters<typeof Reference>[1];
+export type ServerOptions = ConstructorParameters<typeof Reference>[1];
 
 export const servers: readonly (readonly [string, (http: HttpServer, options?: ServerOptions) => Reference])[] = [
   ["socket.io", (http, options) => new Reference(http, options)],
@@ -129,7 +129,7 @@ export type Case = (stage: Stage) => Promise<void>;
 const notOnReference = "a server that ends the line (polling)";
 
 /** Runs each case against both servers, on each transport. */
-export function runOnBoth(cases: Readonly<Record<string, Case>>): void {
+export function runOnBoth(cases: Readonly<Record<string, Case>>, serverOptions?: ServerOptions): void {
   for (const [server, make] of servers) {
     suite(server, { concurrency: 4 }, () => {
       for (const [transport, options] of transports) {
@@ -137,7 +137,7 @@ export function runOnBoth(cases: Readonly<Record<string, Case>>): void {
           const name = `${rule} (${transport})`;
           if (server === "socket.io" && name === notOnReference) continue;
           test(name, { timeout: 10_000 }, async () => {
-            const stage = await Stage.open(make, options);
+            const stage = await Stage.open(make, options, serverOptions);
             try {
               await run(stage);
             } finally {
