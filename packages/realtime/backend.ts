@@ -40,6 +40,7 @@ export function joinHub(
     server: session,
     onState(state) {
       if (state === LinkState.down) onLost();
+      else if (state === LinkState.open) session.joined();
     },
     clock: systemClock,
     logger: options.logger ?? silentLogger,

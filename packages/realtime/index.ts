@@ -3,6 +3,7 @@
  * function that makes a server and has the classes on it.
  */
 import { Namespace } from "./namespace.ts";
+import { presence } from "./presence.ts";
 import { Server } from "./server.ts";
 import { Socket } from "./socket.ts";
 
@@ -22,6 +23,7 @@ export type {
   RecoveryOptions,
   ServerOptions,
 } from "./options.ts";
+export { Presence, type PresenceEvents, type PresenceOptions, presence } from "./presence.ts";
 export { Server } from "./server.ts";
 export { PublishError, type PublishErrorCode, type Published } from "./session.ts";
 export { type Event, Socket } from "./socket.ts";
@@ -31,6 +33,7 @@ const required = Object.assign((...args: ConstructorParameters<typeof Server>) =
   Server,
   Namespace,
   Socket,
+  presence,
 });
 
 export { required as "module.exports" };

@@ -78,6 +78,18 @@ export interface EmitFlags {
   readonly timeoutMs: number;
 }
 
+/** Somebody who wants to know who is in a room. */
+export interface RoomWatcher {
+  /** There is a hub: it has to be asked (again). */
+  watch(): void;
+  onPresence(message: Extract<ToServer, { type: "present" | "presence" }>): void;
+}
+
+/** Names no two rooms alike: names of namespaces and rooms may hold anything. */
+export function watcherKey(namespace: string, room: string): string {
+  return JSON.stringify([namespace, room]);
+}
+
 /** How long a question that was asked while the hub was away waits. */
 const awayMs = 10_000;
 
@@ -90,6 +102,8 @@ export class HubSession implements ServerPort {
   /** What was said before there was a way to the hub: between `new Server()` and the end of its tick. */
   #early: ToHub[] = [];
   #numbers = 0;
+  /** By `watcherKey`. */
+  readonly watchers = new Map<string, RoomWatcher>();
   readonly #collectors = new Map<number, AnswerCollector>();
   readonly #receipts = new Map<number, { resolve: (published: Published) => void; reject: (error: Error) => void }>();
   readonly #requests = new Map<number, { resolve: (found: FoundSockets) => void; reject: (error: Error) => void }>();
@@ -103,7 +117,12 @@ export class HubSession implements ServerPort {
   /** Names the way to the hub. */
   start(uplink: Uplink): void {
     this.#uplink = uplink;
+    if (uplink.open) this.joined();
     for (const message of this.#early.splice(0)) uplink.send(message);
+  }
+
+  get isOpen(): boolean {
+    return this.#uplink?.open === true;
   }
 
   /** To the hub. */
@@ -194,9 +213,18 @@ export class HubSession implements ServerPort {
     return number;
   }
 
+  /** The hub is there, for the first time or again. */
+  joined(): void {
+    for (const watcher of this.watchers.values()) watcher.watch();
+  }
+
   /** From the hub. */
   send(message: ToServer): void {
     switch (message.type) {
+      case "present":
+      case "presence":
+        this.watchers.get(watcherKey(message.namespace, message.room))?.onPresence(message);
+        break;
       case "connect":
         this.#events.onConnect(message);
         break;

@@ -44,6 +44,15 @@ const toHub = fc.oneof(
   record({ type: fc.constant("reply" as const), socket: text, ack: count, payload }),
   record({ type: fc.constant("join" as const), to, rooms: texts }),
   record({ type: fc.constant("close" as const), to, connection: fc.boolean() }),
+  record({
+    type: fc.constant("watch" as const),
+    namespace: text,
+    room: text,
+    by: text,
+    graceMs: count,
+    members: fc.array(text),
+  }),
+  record({ type: fc.constant("unwatch" as const), namespace: text, room: text }),
   record({ type: fc.constant("find" as const), request: count, to }),
   record({ type: fc.constant("data" as const), socket: text, data: text }),
   record({ type: fc.constant("done" as const), seq: count }),
@@ -60,6 +69,15 @@ const handshake = record({
   issued: count,
 });
 const toServer = fc.oneof(
+  record({ type: fc.constant("present" as const), namespace: text, room: text, members: fc.array(text) }),
+  record({
+    type: fc.constant("presence" as const),
+    namespace: text,
+    room: text,
+    member: text,
+    here: fc.boolean(),
+    first: fc.boolean(),
+  }),
   record({ type: fc.constant("server-event" as const), namespace: text, payload, ask: orNull(count) }),
   record({
     type: fc.constant("connect" as const),

@@ -152,6 +152,17 @@ export type ToServer =
       readonly joined: readonly string[];
       readonly left: readonly string[];
     }
+  /** Answer to `watch`: who is in the room as far as servers have been told; what changed since comes behind it. */
+  | { readonly type: "present"; readonly namespace: string; readonly room: string; readonly members: readonly string[] }
+  /** Somebody has come into a watched room, or is gone from it. `first` is true at one of the servers that watch it. */
+  | {
+      readonly type: "presence";
+      readonly namespace: string;
+      readonly room: string;
+      readonly member: string;
+      readonly here: boolean;
+      readonly first: boolean;
+    }
   | { readonly type: "upgraded"; readonly connection: string; readonly transport: TransportName }
   /** Receipt of an emit: committed. `duplicate` when its key was known: offset and seq are the first one's. */
   | {
@@ -210,6 +221,21 @@ export type ToHub =
   | { readonly type: "close"; readonly to: Selector; readonly connection: boolean }
   /** Ends their whole lines, each socket of theirs told so by DISCONNECT: the stock client stays away. */
   | { readonly type: "expel"; readonly to: Selector }
+  /**
+   * Who comes into the room and who is gone from it is to be told. A member is a socket, or those whose data have the same
+   * string or number under the name `by`. The first that watches decides on `by` and on the grace.
+   */
+  | {
+      readonly type: "watch";
+      readonly namespace: string;
+      readonly room: string;
+      readonly by: string;
+      /** How long somebody whose line was lost still counts. */
+      readonly graceMs: number;
+      /** Whom the server knows of from an earlier hub. */
+      readonly members: readonly string[];
+    }
+  | { readonly type: "unwatch"; readonly namespace: string; readonly room: string }
   | { readonly type: "find"; readonly request: number; readonly to: Selector }
   /** `socket.data` as JSON, kept for recovery and handover. */
   | { readonly type: "data"; readonly socket: string; readonly data: string }

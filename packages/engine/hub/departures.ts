@@ -39,6 +39,7 @@ export class Departures {
     if (sessions.get(pid) === socket) sessions.delete(pid);
     const namespace = this.#registry.namespaces.get(socket.namespace);
     const rooms = socket.rooms === null ? null : new Set(socket.rooms);
+    if (finalReasons.has(reason)) namespace?.watched?.ended(socket);
     namespace?.remove(socket);
     // Its server, should it linger, is told where it was.
     socket.rooms = rooms;

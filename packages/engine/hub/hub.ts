@@ -27,6 +27,7 @@ import { Departures } from "./departures.ts";
 import { type HubLimits, hubLimits } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
 import { payloadWeight } from "./outgoing.ts";
+import { Presence } from "./presence.ts";
 import { Recovery } from "./recovery.ts";
 import { Registry } from "./registry.ts";
 import { RoomChange, Rooms } from "./rooms.ts";
@@ -67,6 +68,7 @@ export class Hub implements ConnectionEvents {
   readonly #delivery: Delivery;
   readonly #rooms: Rooms;
   readonly #talk: ServerTalk;
+  readonly #presence: Presence;
   #closed = false;
 
   constructor(options: HubOptions) {
@@ -95,6 +97,7 @@ export class Hub implements ConnectionEvents {
     this.#arrivals = new Arrivals(registry, this.#sessions, this.#seating, this.#departures, recoveries);
     this.#delivery = new Delivery(registry, this.#sessions, this.#answers);
     this.#rooms = new Rooms(registry, this.#sessions, this.#departures);
+    this.#presence = new Presence(registry);
     this.#talk = new ServerTalk(registry.surroundings, this.#seating.seats);
   }
 
@@ -140,6 +143,7 @@ export class Hub implements ConnectionEvents {
         outbox.run(() => {
           this.#answers.abandon(seat);
           this.#talk.gone(seat);
+          this.#presence.gone(seat);
           this.#seating.close(seat, SeatState.gone);
           this.#departures.leaveUnanswered(seat);
         });
@@ -157,6 +161,7 @@ export class Hub implements ConnectionEvents {
       }
     });
     this.#seating.stop();
+    this.#presence.close();
     this.#sessions.close();
     for (const seat of this.#seating.seats) {
       this.#answers.abandon(seat);
@@ -209,6 +214,12 @@ export class Hub implements ConnectionEvents {
         break;
       case "expel":
         this.#rooms.expel(message.to);
+        break;
+      case "watch":
+        this.#presence.watch(seat, message);
+        break;
+      case "unwatch":
+        this.#presence.unwatch(seat, message.namespace, message.room);
         break;
       case "find":
         this.#rooms.find(seat, message.request, message.to);

@@ -12,6 +12,8 @@ export const hubLimits = Object.freeze({
   namespacesPerConnectionMax: limits.namespacesPerConnectionMax,
   /** Rooms that one socket is in beside its own; it is not put into further ones, and its server is told so. */
   roomsPerSocketMax: limits.roomsPerSocketMax,
+  /** Rooms whose presence is watched at once; a further one is not, and the log says so. */
+  watchedRoomsMax: 100_000,
   /** Bytes of client events that wait for a server during a handover, per socket; beyond it the connection is closed. */
   handoverQueueBytesMax: limits.handoverQueueBytesMax,
   /** Bytes of client events that one server has got and not yet handled; beyond it the sender's connection is closed. */

@@ -9,6 +9,7 @@ import type { Outgoing, Selector, SessionRecord, StreamState } from "./contract.
 import { encodeOffset } from "./offsets.ts";
 import type { Outbox } from "./outbox.ts";
 import { Pipeline } from "./pipeline.ts";
+import type { WatchedRooms } from "./presence.ts";
 import { Queue } from "./queue.ts";
 import type { RecentOfStream } from "./recent.ts";
 import type { HubSocket } from "./socket.ts";
@@ -38,6 +39,8 @@ export class Namespace {
   pendingWeight = 0;
   /** Records of sessions that the store had no room for, by private id: written again before the next event is. */
   readonly unsaved = new Map<string, SessionRecord>();
+  /** Rooms whose presence is watched; null where none ever was. */
+  watched: WatchedRooms | null = null;
   #marks = 0;
 
   constructor(name: string, outbox: Outbox) {
@@ -72,10 +75,17 @@ export class Namespace {
     const members = this.rooms.get(room);
     if (members === undefined) this.rooms.set(room, new Set([socket]));
     else members.add(socket);
+    this.watched?.joined(socket, room);
     return true;
   }
 
   leave(socket: HubSocket, room: string): boolean {
+    if (!this.#leave(socket, room)) return false;
+    this.watched?.left(socket, room);
+    return true;
+  }
+
+  #leave(socket: HubSocket, room: string): boolean {
     if (socket.rooms?.delete(room) !== true) return false;
     const members = this.rooms.get(room);
     members?.delete(socket);
@@ -84,7 +94,9 @@ export class Namespace {
   }
 
   remove(socket: HubSocket): void {
-    if (socket.rooms !== null) for (const room of [...socket.rooms]) this.leave(socket, room);
+    // Those that said so have left already: see `departures.ts`.
+    this.watched?.lost(socket);
+    if (socket.rooms !== null) for (const room of [...socket.rooms]) this.#leave(socket, room);
     this.members.delete(socket);
     if (this.sockets.get(socket.id) === socket) this.sockets.delete(socket.id);
   }

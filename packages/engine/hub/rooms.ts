@@ -93,6 +93,7 @@ export class Rooms {
       return;
     }
     socket.data = data;
+    this.#registry.namespaces.get(socket.namespace)?.watched?.renamed(socket);
     this.#sessions.save(socket);
   }
 
