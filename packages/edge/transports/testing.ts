@@ -18,6 +18,7 @@ export class FakeStream extends EventEmitter implements ByteStream, MessageSink 
   writableLength = 0;
   destroyed = false;
   ended = false;
+  paused = false;
   /** When set, the kernel takes nothing: bytes pile up and `write` says no. */
   stuck = false;
   writes = 0;
@@ -92,8 +93,12 @@ export class FakeStream extends EventEmitter implements ByteStream, MessageSink 
     this.destroyed = true;
     this.emit("close");
   }
-  pause(): void {}
-  resume(): void {}
+  pause(): void {
+    this.paused = true;
+  }
+  resume(): void {
+    this.paused = false;
+  }
   cork(): void {}
   uncork(): void {}
 }
@@ -106,6 +111,7 @@ export interface FakeRequest {
   upgrade?: string;
   bodyLength?: number;
   host?: string;
+  address?: string;
 }
 
 export class FakeExchange implements Exchange {
@@ -123,6 +129,7 @@ export class FakeExchange implements Exchange {
   #handler: ExchangeHandler | null = null;
 
   constructor(request: FakeRequest) {
+    this.client.address = request.address ?? this.client.address;
     const host = request.host ?? "www.abc.test";
     this.head = {
       method: request.method ?? "GET",
