@@ -1,10 +1,14 @@
-/** HAProxy as a proxy: one thread, connections to the origin shared and kept, no log. */
+/**
+ * HAProxy as a proxy: one thread, connections to the origin shared and kept, no log. It starts, too, where there are fewer
+ * descriptors than twice its connections.
+ */
 
 export function haproxyConfiguration(port: number, origin: number, connections = 4096): string {
   return `
 global
   nbthread 1
   maxconn ${connections}
+  no strict-limits
 defaults
   mode http
   timeout connect 3s
