@@ -9,6 +9,7 @@ import { type Arrival, poisson, send } from "./load/arrivals.ts";
 import { startTideway, temporaryFolder } from "./measure/contenders.ts";
 import { type Figure, type Line, svgOf, writePng } from "./measure/figure.ts";
 import { Script } from "./measure/processes.ts";
+import { aligned } from "./measure/table.ts";
 
 const policies = ["round-robin", "power-of-two", "least-busy", "fastest"] as const;
 export type Policy = (typeof policies)[number];
@@ -152,15 +153,7 @@ export function tableOf(results: readonly PolicyResult[]): string {
     return [policy, ...figures, (quantile(latencies, 0.99) / first).toFixed(2), `${share.toFixed(0)} %`];
   });
   const head = ["", "p50 ms", "p90 ms", "p99 ms", "÷ round-robin", "to the fast one"];
-  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]!.length)));
-  return [head, ...rows]
-    .map((row) =>
-      row
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
-        .join("   ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return aligned([head, ...rows]);
 }
 
 export async function balance(): Promise<string> {

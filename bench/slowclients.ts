@@ -8,7 +8,7 @@ import type { SteadyResult, SteadyTask } from "./load/steady.ts";
 import { type Contender, startGateways } from "./measure/contenders.ts";
 import { residentOf } from "./measure/memory.ts";
 import { Program, Script } from "./measure/processes.ts";
-import { rounds, table } from "./measure/table.ts";
+import { type Column, rounds, table } from "./measure/table.ts";
 
 const slow = { heads: 2_500, bodies: 1_000, reads: 1_500 };
 /** Of clients and to the origin together, more than come. */
@@ -18,13 +18,13 @@ const healthy = { clients: 16, restMs: 20, measureMs: 5_000 };
 const attackSeconds = 60;
 const mebibyte = 1024 * 1024;
 
-const columns = [
+const columns: readonly Column[] = [
   { title: "p99 ms before", digits: 1 },
   { title: "while they come", digits: 1 },
   { title: "meanwhile", digits: 1 },
   { title: "meanwhile ÷ before", digits: 2 },
-  { title: "failed", digits: 0 },
-  { title: "memory +MiB", digits: 0 },
+  { title: "failed", digits: 0, compared: false },
+  { title: "memory +MiB", digits: 0, compared: false },
 ];
 
 function attack(port: number): Program[] {

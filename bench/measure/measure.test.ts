@@ -52,3 +52,24 @@ test("a table shows medians, and ours divided by each other's", () => {
     ],
   );
 });
+
+test("a column that is not compared has figures alone", () => {
+  const columns = [
+    { title: "failed", digits: 0, compared: false },
+    { title: "ms", digits: 1 },
+  ] as const;
+  const rows = [
+    { name: "ours", rounds: [[0, 1]] },
+    { name: "peer", rounds: [[0, 2]] },
+  ];
+  assert.deepEqual(
+    table(columns, rows)
+      .split("\n")
+      .map((line) => line.split(/\s{2,}/)),
+    [
+      ["", "failed", "ms", "ours ÷ its"],
+      ["ours", "0", "1.0"],
+      ["peer", "0", "2.0", "0.50"],
+    ],
+  );
+});

@@ -3,6 +3,8 @@
 export interface Column {
   readonly title: string;
   readonly digits: number;
+  /** False where ours by theirs says nothing, because it may be about nothing. */
+  readonly compared?: false;
 }
 
 /** One server: for each round, one figure per column. */
@@ -39,23 +41,30 @@ function format(value: number, digits: number): string {
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** A table of medians; under each figure's column the first row's figure divided by each other row's. */
+/** A table of medians; beside each figure the first row's divided by it, unless its column is not compared. */
 export function table(columns: readonly Column[], rows: readonly Row[]): string {
   const [ours] = rows;
-  const head = ["", ...columns.flatMap(({ title }) => [title, "ours ÷ its"])];
+  const withRatio = (column: Column, figure: string, ratio: string): string[] =>
+    column.compared === false ? [figure] : [figure, ratio];
+  const head = ["", ...columns.flatMap((column) => withRatio(column, column.title, "ours ÷ its"))];
   const body = rows.map((row) => {
-    const figures = medians(row);
-    const cells = figures.flatMap((figure, column) => {
-      const ratio = row === ours || figure === 0 ? "" : format(medians(ours!)[column]! / figure, 2);
-      return [format(figure, columns[column]!.digits), ratio];
+    const cells = medians(row).flatMap((figure, index) => {
+      const column = columns[index]!;
+      const ratio = row === ours ? "" : format(medians(ours!)[index]! / figure, 2);
+      return withRatio(column, format(figure, column.digits), ratio);
     });
     return [row.name, ...cells];
   });
-  const widths = head.map((_, column) => Math.max(...[head, ...body].map((row) => row[column]!.length)));
+  return aligned([head, ...body]);
+}
+
+/** Rows of cells in columns: the first to the left, the others to the right. */
+export function aligned(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const line = (row: readonly string[]): string =>
     row
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
       .join("   ")
       .trimEnd();
-  return [head, ...body].map(line).join("\n");
+  return rows.map(line).join("\n");
 }
