@@ -1,6 +1,6 @@
 /** Tideway's gateway in front of the origin whose port is the argument: listener, routing, proxy; no access log, like its peers. */
 import { limits, silentLogger, type Target } from "@tideway/base";
-import { systemClock, systemRandom } from "@tideway/edge/clock";
+import { loopClock, systemRandom } from "@tideway/edge/clock";
 import { createListener } from "@tideway/edge/listener";
 import { createProxy } from "@tideway/edge/proxy";
 import { Service } from "@tideway/edge/upstream";
@@ -8,7 +8,7 @@ import { compileRoutes, type RouteMatch } from "@tideway/engine/routing";
 import { announce } from "./announce.ts";
 
 const [origin] = process.argv.slice(2).map(Number);
-const common = { clock: systemClock, random: systemRandom, logger: silentLogger };
+const common = { clock: loopClock, random: systemRandom, logger: silentLogger };
 
 const up = Promise.withResolvers<void>();
 const service = new Service({

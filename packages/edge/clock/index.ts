@@ -18,6 +18,36 @@ export const systemClock: Clock = {
   },
 };
 
+/** The time of this turn; -1 when nobody has asked in it. */
+let turnNow = -1;
+let turnWall = 0;
+
+function look(): void {
+  turnNow = systemClock.now();
+  turnWall = systemClock.wall();
+  setImmediate(endTurn);
+}
+
+function endTurn(): void {
+  turnNow = -1;
+}
+
+/**
+ * The same, but looked at once per turn of the event loop, as nginx does it: within a turn time stands still. For rooms that
+ * ask with every request, of which one turn brings many; not for measuring what happens within a turn.
+ */
+export const loopClock: Clock = {
+  ...systemClock,
+  now() {
+    if (turnNow === -1) look();
+    return turnNow;
+  },
+  wall() {
+    if (turnNow === -1) look();
+    return turnWall;
+  },
+};
+
 export const systemRandom: Random = {
   bytes: (length: number) => randomBytes(length),
   fraction: () => Math.random(),

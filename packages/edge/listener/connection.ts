@@ -74,7 +74,7 @@ export class Connection implements RequestSink, Line, Reader {
   /** Since when it has been between requests with nothing of the next one read, so that closing does no harm; or -1. */
   get idleSince(): number {
     const idle = this.#state === State.ready && this.#intake.phase === Phase.idle && this.#intake.empty;
-    return idle ? this.#watch.since(this.server.clock.now()) : -1;
+    return idle ? this.#watch.since : -1;
   }
 
   /** `view` is overwritten by the next read. */
@@ -167,12 +167,12 @@ export class Connection implements RequestSink, Line, Reader {
 
   onHead(head: RequestHead, meta: RequestMeta): void {
     const { server } = this;
-    const now = server.recording ? server.clock.now() : 0;
+    const now = server.clock.now();
     this.#journal.requests++;
     server.counters.requests++;
     this.#state = State.busy;
     this.#withinHead = false;
-    this.#watch.touch();
+    this.#watch.restart(now);
     const id = this.peer.requestId(head.fields) || server.nextId();
     const exchange = new HttpExchange(id, head, meta, this.peer.clientOf(head.fields), this, now);
     this.#exchange = exchange;
@@ -278,7 +278,7 @@ export class Connection implements RequestSink, Line, Reader {
   #complete(exchange: HttpExchange): void {
     this.#part(exchange);
     this.#state = State.ready;
-    this.#watch.restart(this.server.tick.now());
+    this.#watch.restart(this.server.clock.now());
     if (exchange.closing || this.server.stopping) this.#finish();
   }
 

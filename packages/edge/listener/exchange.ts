@@ -27,6 +27,7 @@ import { DRAIN_BYTES_MAX, JOIN_BYTES_MAX } from "./contract.ts";
 import { hasName, isDated, ownFieldsOnly } from "./fields.ts";
 import { Guards } from "./guards.ts";
 import { lostStream } from "./stream.ts";
+import type { Tick } from "./tick.ts";
 
 /** What an exchange needs of its connection. */
 export interface Line {
@@ -45,10 +46,7 @@ export interface Line {
     /** Records of requests are wanted. */
     readonly recording: boolean;
     readonly clock: Pick<Clock, "now">;
-    readonly tick: {
-      /** The current second's `date: …` line. */
-      dateLine(): string;
-    };
+    readonly tick: Pick<Tick, "dateLine">;
   };
   /** The body may be delivered (again). */
   wake(): void;

@@ -1,6 +1,6 @@
 /**
- * What the connections of one listener do once per tick of the event loop, however many requests it brings: look at the
- * clocks, and write what gathered. A look at the clock costs as much as reading a head.
+ * What the connections of one listener do once per tick of the event loop, however many requests it brings: see whether the
+ * second has changed, and write what gathered.
  */
 import type { Clock } from "@tideway/base";
 import { formatHttpDate } from "@tideway/wire/fields";
@@ -9,19 +9,12 @@ import type { Output } from "./output.ts";
 export class Tick {
   readonly #clock: Clock;
   #running = false;
-  #now = 0;
   #second = -1;
   #dateLine = "";
   #due: Output[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
-  }
-
-  /** The clock's time when somebody first asked in this tick: good for limits of time, not for measuring. */
-  now(): number {
-    if (!this.#running) this.#begin();
-    return this.#now;
   }
 
   /** The current second's `date: …` line. */
@@ -38,7 +31,6 @@ export class Tick {
 
   #begin(): void {
     this.#running = true;
-    this.#now = this.#clock.now();
     const wall = this.#clock.wall();
     const second = Math.floor(wall / 1000);
     if (second !== this.#second) {

@@ -7,8 +7,6 @@ import { HALF_CLOSED_MS, type ListenerLimits, RESPONSE_STALL_MS } from "./contra
 export const Verdict = { fine: "fine", stalled: "stalled", gone: "gone" } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
-const unknown = -1;
-
 export class Watch {
   /** Who has the limits: they may change. */
   readonly #server: { readonly limits: ListenerLimits };
@@ -29,23 +27,12 @@ export class Watch {
     this.#sentAt = now;
   }
 
-  /** When the present state began, as far as is known at `now`. */
-  since(now: number): number {
-    if (this.#since === unknown) this.#since = now;
+  get since(): number {
     return this.#since;
   }
 
   age(now: number): number {
-    return now - this.since(now);
-  }
-
-  /**
-   * A new state, counted from when it is looked at first: at the next sweep. For the way of every request, which has no need of
-   * the time otherwise: a look at the clock costs as much as reading a head.
-   */
-  touch(): void {
-    this.#since = unknown;
-    this.#received = 0;
+    return now - this.#since;
   }
 
   /** A new state, or a body of which `received` bytes are here goes on after a rest. */

@@ -69,7 +69,7 @@ export function requestHead(
   const { head } = exchange;
   const target = forwardedPath(head.path, route) + head.query;
   const host = hostOf(route.hostField, head, instance);
-  const received = tracing === null ? null : readTrace(head.fields);
+  const received = tracing === null || isRemembered(exchange) ? null : readTrace(head.fields);
   let own = `x-request-id: ${exchange.id}\r\n`;
   if (received !== null && received !== "") exchange.trace = received;
   else if (tracing !== null && tracing.source !== null) own += newTrace(exchange, tracing.source, tracing.flags);
@@ -88,13 +88,18 @@ export function requestHead(
   return encodeRequestHead(head.method, target, fields, requestFraming(head), lines);
 }
 
+/** The lines were made before, for this client, and the fields speak of no trace. */
+function isRemembered({ head, client }: Exchange): boolean {
+  return head.memo !== undefined && head.memo.by === client;
+}
+
 /** All lines that are the same for every request of this client with these fields; made once when they come again and again. */
 function passingLines(exchange: Exchange): string {
   const { head, client } = exchange;
   const { memo } = head;
   if (memo?.by === client) return memo.made;
   const made = encodeFieldLines(passingFields(exchange)) + forwardingLines(exchange) + connectionLines(head.fields, "");
-  if (memo !== undefined) {
+  if (memo !== undefined && readTrace(head.fields) === null) {
     memo.made = made;
     memo.by = client;
   }

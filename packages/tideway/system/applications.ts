@@ -6,7 +6,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { OperatorError } from "@tideway/base";
 import { type AppHost, createAppHost, type InstanceObserver, type ServiceSpec } from "@tideway/edge/apphost";
-import { systemClock, systemRandom } from "@tideway/edge/clock";
+import { loopClock, systemClock, systemRandom } from "@tideway/edge/clock";
 import { Service } from "@tideway/edge/upstream";
 import { HealthState } from "@tideway/engine/balancing";
 import type { AnyService, BalancedService, Plan, ServiceOf } from "../config/index.ts";
@@ -53,7 +53,7 @@ export class Applications {
     const service = new Service({
       ...serviceSettingsOf(config, this.#plan),
       name,
-      clock: systemClock,
+      clock: loopClock,
       random: systemRandom,
       logger: this.#log,
       managed: config.kind === "command",

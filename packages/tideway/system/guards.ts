@@ -3,7 +3,7 @@
  * to the answer, compression. Owns their order; a route that asks for none of it has its target and nothing else before it.
  */
 import type { Exchange, FieldList, GuardedExchange, Target } from "@tideway/base";
-import { systemClock } from "@tideway/edge/clock";
+import { loopClock } from "@tideway/edge/clock";
 import type { Compression } from "@tideway/edge/compression";
 import { compileRate, type RateLimit, RequestsBound } from "@tideway/engine/limiting";
 import { type CompiledChanges, placeholderValues, type RouteMatch } from "@tideway/engine/routing";
@@ -125,7 +125,7 @@ function rateOf(spec: NonNullable<NonNullable<Route["limits"]>["rate"]>, { place
 
 function rateGuard(rate: RateLimit): Guard {
   return (exchange) => {
-    const decision = rate.decide(exchange.head, exchange.client.address, systemClock.now());
+    const decision = rate.decide(exchange.head, exchange.client.address, loopClock.now());
     if (!decision.allowed) {
       answerError(exchange, "HTTP_TOO_MANY", "", rate.refusalFields(decision));
       return false;

@@ -3,7 +3,7 @@
  * leaves alone what stays, with all its connections, and lets go what is gone.
  */
 import { type AddressRanges, limits as defaults, type GuardedExchange, parseAddressRanges } from "@tideway/base";
-import { systemClock, systemRandom } from "@tideway/edge/clock";
+import { loopClock, systemRandom } from "@tideway/edge/clock";
 import { type Census, createListener, type Listener, type ListenerChanges } from "@tideway/edge/listener";
 import type { HttpListenerPlan, Plan } from "../config/index.ts";
 import type { Change, ListenerReport } from "../console/index.ts";
@@ -94,7 +94,7 @@ export class Listeners {
       ...changesOf(plan, entry),
       host: entry.host,
       port: entry.port,
-      clock: systemClock,
+      clock: loopClock,
       random: systemRandom,
       logger: log,
       census,

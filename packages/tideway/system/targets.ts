@@ -3,7 +3,7 @@
  * fixed answer. Owns the choice; what a target does is its room's.
  */
 import type { Exchange, Target } from "@tideway/base";
-import { systemClock, systemRandom } from "@tideway/edge/clock";
+import { loopClock, systemClock, systemRandom } from "@tideway/edge/clock";
 import type { Compression } from "@tideway/edge/compression";
 import { createFiles, type FilesTarget } from "@tideway/edge/files";
 import { createProxy, type ProxyTarget } from "@tideway/edge/proxy";
@@ -59,7 +59,7 @@ export class RouteTargets {
     if (proxy === undefined) {
       const { applications, log } = this.#sources;
       const service = applications.serviceOf(name)!;
-      proxy = createProxy({ ...proxyOptionsOf(config, this.#plan), service, logger: log, clock: systemClock });
+      proxy = createProxy({ ...proxyOptionsOf(config, this.#plan), service, logger: log, clock: loopClock });
       this.#proxies.set(name, proxy);
     }
     return proxy;
