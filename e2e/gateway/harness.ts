@@ -9,7 +9,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { findProgram } from "@tideway/scripts/requires";
+import { findProgram, type Program } from "@tideway/scripts/requires";
 import type { TidewayConfig } from "tideway";
 import { Agent, Client, type Dispatcher, request } from "undici";
 import { RunningTideway, temporaryFolder, tideway, until, writeConfiguration } from "../harness/tideway.ts";
@@ -204,14 +204,16 @@ export async function ask(
 
 export const statusOf = async (url: string, asking: Asking = {}): Promise<number> => (await ask(url, asking)).status;
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
 
-/** What curl prints, head and all. */
-export async function curl(...words: readonly string[]): Promise<string> {
-  const { stdout } = await run(findProgram("curl")!, ["--silent", "--show-error", "--max-time", "30", ...words], {
-    encoding: "latin1",
-  });
+/** What a program prints. */
+export async function run(name: Program, ...words: readonly string[]): Promise<string> {
+  const { stdout } = await execute(findProgram(name)!, words, { encoding: "latin1" });
   return stdout;
+}
+
+export function curl(...words: readonly string[]): Promise<string> {
+  return run("curl", "--silent", "--show-error", "--max-time", "30", ...words);
 }
 
 /** A connection of bytes. `text` is all that came so far. */

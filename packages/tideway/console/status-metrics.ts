@@ -28,10 +28,13 @@ const listener = {
   bytesOut: counter("tideway_listener_sent_bytes_total", "Bytes of connections that have closed", "bytes"),
 } as const;
 
+const begun = counter("tideway_stream_accepted_total", "TCP connections or UDP sessions begun");
 const stream = {
   connections: gauge("tideway_stream_connections", "Open connections of TCP services"),
   sessions: gauge("tideway_stream_sessions", "Open sessions of UDP services"),
-  accepted: counter("tideway_stream_accepted_total", "TCP connections or UDP sessions begun"),
+  accepted: begun,
+  opened: begun,
+  displaced: counter("tideway_stream_displaced_sessions_total", "UDP sessions that made room for others"),
   refused: counter(
     "tideway_stream_refused_total",
     "TCP connections or UDP sessions refused because there were too many",
