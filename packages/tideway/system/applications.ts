@@ -28,6 +28,8 @@ type Specs = Readonly<Record<string, ServiceSpec>>;
 export class Applications {
   readonly #log: Log;
   readonly #members = new Map<string, Member>();
+  /** Removed, with requests still under way: whoever comes back under the same name meanwhile is another one. */
+  readonly #leaving = new Set<Member>();
   readonly #host: AppHost;
   readonly #deploying = new Set<string>();
   /** What the apphost was told last. */
@@ -66,18 +68,23 @@ export class Applications {
   }
 
   #observer(): InstanceObserver {
-    const commanded = (name: string) => this.#members.get(`command ${name}`)?.service;
-    const serviceOf = (id: string) => commanded(id.slice(0, id.lastIndexOf("-")));
     return {
-      onInstance: ({ service, id, host, port }) => void commanded(service)?.add({ id, host, port }),
+      onInstance: ({ service, id, host, port }) =>
+        void this.#members.get(`command ${service}`)?.service.add({ id, host, port }),
       drain: (id) =>
         new Promise((done) => {
-          const service = serviceOf(id);
+          const service = this.#ownerOf(id);
           if (service === undefined) done();
           else service.drain(id, done);
         }),
-      onGone: (id) => serviceOf(id)?.remove(id),
+      onGone: (id) => this.#ownerOf(id)?.remove(id),
     };
+  }
+
+  /** Of an instance that Tideway runs: one that leaves may have the name of one that is there. */
+  #ownerOf(id: string): Service | undefined {
+    const all = [...this.#leaving, ...this.#members.values()].filter(({ config }) => config.kind === "command");
+    return all.find(({ service }) => service.status().instances.some((instance) => instance.id === id))?.service;
   }
 
   /** Resolves when every service that Tideway runs has an instance that answers its probe. */
@@ -139,8 +146,10 @@ export class Applications {
   /** Requests under way finish first. */
   #remove(member: Member, specs: Specs): void {
     const { name, service, config } = member;
+    this.#members.delete(keyOf(name, config));
+    this.#leaving.add(member);
     const forget = (): void => {
-      this.#members.delete(keyOf(name, config));
+      this.#leaving.delete(member);
       service.close();
     };
     if (config.kind === "upstreams") drainAll(service, forget);
@@ -152,7 +161,7 @@ export class Applications {
 
   /** After the listeners: what is still open then are upgraded connections, whose end nobody could wait for. */
   async stop(): Promise<void> {
-    for (const { service } of this.#members.values()) service.close();
+    for (const { service } of [...this.#leaving, ...this.#members.values()]) service.close();
     await this.#host.stop();
   }
 
