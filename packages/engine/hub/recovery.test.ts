@@ -343,3 +343,20 @@ test("a living session is written again before the store could take it for old",
   hub.close();
   assert.equal(clock.pendingCount, 0);
 });
+
+test("a gap that retention takes whole before it is read is not looked for for ever: a new session", () => {
+  const { hub, server, store } = recovering({ limits: { recentBytesMax: 0 } }, { retentionBytes: 500 });
+  const client = new FakeClient(hub).connect();
+  client.drop();
+  server.emit([], ["missed"]);
+  store.quick = false;
+  client.connect();
+  server.emit([], ["before the client is in its rooms"]);
+  // The record is there, and the client's turn comes after that event; meanwhile the store takes many more.
+  store.release(1);
+  for (let n = 0; n < 20; n++) server.emit([], [`later ${n}`]);
+  while (store.waiting > 0) store.release(1);
+  assert.deepEqual([client.read().connected, client.recovered], [true, false]);
+  assert.equal(hub.status().counters.unrecoveredTrimmed, 1);
+  hub.assertInvariants();
+});

@@ -177,8 +177,8 @@ export class Recovery {
     };
     if (state.epoch !== epoch || events.length === 0) return trimmed();
     for (const event of events) {
-      if (event.seq > gap.until) return true;
-      // Dense: anything else means that retention has taken some of them.
+      if (gap.after >= gap.until) return true;
+      // Dense: anything else means that retention has taken some of them, perhaps all up to beyond the gap.
       if (event.seq !== gap.after + 1) return trimmed();
       const encode = () => {
         const { json, attachments } = event.payload;

@@ -82,6 +82,8 @@ export class FakeClient {
   /** JSON of the arguments, without the offset. */
   readonly events: string[] = [];
   readonly errors: string[] = [];
+  /** By the id of its packet: what it was answered, on its present line. */
+  readonly answers = new Map<number, string[]>();
   #early: string[] = [];
   #read = 0;
   static #lines = 0;
@@ -147,6 +149,8 @@ export class FakeClient {
     } else if (type === PacketType.event && id === null) {
       if (this.connected) this.#event(json);
       else this.#early.push(json);
+    } else if (type === PacketType.ack) {
+      this.answers.set(id ?? -1, [...(this.answers.get(id ?? -1) ?? []), json]);
     } else if (type === PacketType.connectError) {
       this.errors.push(json);
     }
