@@ -185,7 +185,12 @@ export class HttpExchange implements GuardedExchange {
     if (noFraming || (bodyLength < 0 && (headOnly || old))) this.#framing = Framing.none;
     else this.#framing = bodyLength < 0 ? Framing.chunked : bodyLength;
     const untilClose = !this.#bodiless && this.#framing === Framing.none;
-    if (!this.#keepAlive || untilClose || line.server.stopping || (status >= 400 && this.leavesMuch))
+    if (
+      !this.#keepAlive ||
+      untilClose ||
+      line.server.stopping ||
+      (status >= 400 && (this.leavesMuch || this.head.upgrade === "websocket"))
+    )
       this.closing = true;
 
     // A target that reads and answers at once, as an echo does, wants the body: a success alone would not bring it.

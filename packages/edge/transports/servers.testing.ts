@@ -5,7 +5,7 @@ import { limits, silentLogger } from "@tideway/base";
 import { systemClock, systemRandom } from "@tideway/edge/clock";
 import { createListener } from "@tideway/edge/listener";
 import type { Connection, Line, Outgoing } from "@tideway/engine/hub";
-import { Server as Reference } from "engine.io";
+import { Server as Reference, type ServerOptions as ReferenceOptions } from "engine.io";
 import { createTransports, type TransportsOptions } from "./index.ts";
 
 export interface RunningServer {
@@ -55,13 +55,14 @@ export async function startOurs(hub: HubFor, options: Partial<TransportsOptions>
 }
 
 /** The reference with the same settings, sending every message back. */
-export async function startReference(): Promise<RunningServer> {
+export async function startReference(options: ReferenceOptions = {}): Promise<RunningServer> {
   const http = createServer();
   const engine = new Reference({
     pingInterval: settings.pingIntervalMs,
     pingTimeout: settings.pingTimeoutMs,
     maxHttpBufferSize: settings.messageBytesMax,
     upgradeTimeout: settings.upgradeTimeoutMs,
+    ...options,
   });
   engine.attach(http);
   engine.on("connection", (socket) => {
