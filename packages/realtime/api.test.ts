@@ -93,7 +93,7 @@ before(async () => {
     await server.close();
   };
   const remote = Reflect.construct(ours.RemoteSocket, [
-    { name: "/", session: null, sockets: new Map() },
+    { name: "/", session: null, sockets: new Map(), _watchers: new Set() },
     { id: "x", handshake: socket.handshake, auth: "", rooms: [], data: "" },
   ]) as object;
   subjects = {

@@ -30,6 +30,7 @@ interface OwnSocket {
   join(rooms: Room[]): unknown;
   leave(room: Room): unknown;
   disconnect(close: boolean): unknown;
+  _outgoing(event: unknown[]): void;
 }
 
 /** What an operator needs of a namespace. */
@@ -38,6 +39,8 @@ export interface Audience {
   readonly session: HubSession;
   /** Those that this server holds. */
   readonly sockets: ReadonlyMap<SocketId, OwnSocket>;
+  /** Those of them that listen to what is sent to them. */
+  readonly _watchers: ReadonlySet<OwnSocket>;
 }
 
 export interface BroadcastFlags {
@@ -117,6 +120,7 @@ export class BroadcastOperator<EmitEvents extends EventsMap = DefaultEventsMap, 
     const collector =
       typeof last === "function" ? collectAnswers(last as AnyFunction, this.#flags.single === true) : null;
     if (collector !== null) data.pop();
+    for (const socket of this.#audience._watchers) if (this.#matches(socket)) socket._outgoing(data);
     const to = this.#selector();
     if (to === null) {
       if (collector !== null) queueMicrotask(() => collector.onAnswered(0));
@@ -201,10 +205,11 @@ export class BroadcastOperator<EmitEvents extends EventsMap = DefaultEventsMap, 
   }
 
   #own(): OwnSocket[] {
-    return [...this.#audience.sockets.values()].filter(
-      ({ rooms }) =>
-        (this.#rooms.size === 0 || !this.#rooms.isDisjointFrom(rooms)) && this.#except.isDisjointFrom(rooms),
-    );
+    return [...this.#audience.sockets.values()].filter((socket) => this.#matches(socket));
+  }
+
+  #matches({ rooms }: OwnSocket): boolean {
+    return (this.#rooms.size === 0 || !this.#rooms.isDisjointFrom(rooms)) && this.#except.isDisjointFrom(rooms);
   }
 
   /**

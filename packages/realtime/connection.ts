@@ -25,6 +25,12 @@ export interface ConnectionTransport {
   readonly writable: boolean;
 }
 
+export interface Client {
+  readonly id: string;
+  readonly conn: Connection;
+  readonly request: IncomingMessage;
+}
+
 /** A socket of this server on the line. */
 interface Holder {
   _closeLine(): void;
@@ -73,6 +79,18 @@ export class Connection extends EventEmitter {
   get transport(): ConnectionTransport {
     this.#transport ??= transportOf(this, this.#name);
     return this.#transport;
+  }
+
+  /** The line as Socket.IO's `Client` shows it. */
+  get client(): Client {
+    const conn = this;
+    return {
+      id: this.id,
+      conn,
+      get request() {
+        return conn.request;
+      },
+    };
   }
 
   /**

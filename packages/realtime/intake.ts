@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream";
 import type { Target } from "@tideway/base";
 import { EngineErrorCode, encodeEngineError } from "@tideway/wire/engineio";
 import type { Engine } from "./engine.ts";
-import type { EngineRequest } from "./local-line.ts";
+import { type EngineRequest, exposed } from "./local-line.ts";
 import { NodeExchange } from "./node-exchange.ts";
 
 export interface Answering {
@@ -58,7 +58,7 @@ export class Intake {
       this.#target.handle(exchange);
       return;
     }
-    request.res = response;
+    exposed(request).res = response;
     engine._runMiddlewares(request, response, (error) => {
       if (!error) this.#target.handle(exchange);
       else this.#fail(exchange, request);

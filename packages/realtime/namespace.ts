@@ -88,6 +88,8 @@ export class Namespace<
   /** @internal */
   readonly session: HubSession;
 
+  /** @internal */
+  readonly _watchers: Set<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> = new Set();
   /** Made when somebody asks for it. @internal */
   _view: Adapter | null = null;
   /** @internal */

@@ -27,6 +27,7 @@ test("an adapter is taken, not used, and a warning says so", async () => {
 
 test("what cannot be served is refused when the server is made", () => {
   assert.throws(() => new Server({ parser: {} }), /`parser` is not supported/);
+  assert.throws(() => new Server({ cors: (() => {}) as object }), /`cors` as a function of the request/);
   assert.throws(() => new Server({ allowEIO3: true }), /`allowEIO3` is not supported/);
   const io = new Server({ allowEIO3: false });
   assert.throws(() => io.attachApp({}), /attachApp\(\) is not supported/);

@@ -102,7 +102,12 @@ export interface ServerOptions {
 }
 
 /** Refuses what would not be served as asked. */
-export function checkOptions({ adapter, parser, allowEIO3 }: Partial<ServerOptions>): void {
+export function checkOptions({ adapter, cors, parser, allowEIO3 }: Partial<ServerOptions>): void {
+  if (typeof cors === "function") {
+    throw new TypeError(
+      "`cors` as a function of the request is not supported: give `cors.origin` a function of the origin.",
+    );
+  }
   if (adapter !== undefined) warnOfAdapter();
   if (parser !== undefined) {
     throw new TypeError(

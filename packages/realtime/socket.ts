@@ -13,7 +13,7 @@ import {
   type Room,
   type SocketId,
 } from "./broadcast-operator.ts";
-import type { Connection } from "./connection.ts";
+import type { Client, Connection } from "./connection.ts";
 import { type Handshake, readHandshake } from "./handshake.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Server } from "./server.ts";
@@ -113,15 +113,8 @@ export class Socket<
     return !this.connected;
   }
 
-  get client(): { readonly id: string; readonly conn: Connection; readonly request: IncomingMessage } {
-    const { conn } = this;
-    return {
-      id: conn.id,
-      conn,
-      get request() {
-        return conn.request;
-      },
-    };
+  get client(): Client {
+    return this.conn.client;
   }
 
   /** The request that opened the line: see `conn.request`. */
@@ -136,7 +129,7 @@ export class Socket<
     const flags = this.#takeFlags();
     let collector: AnswerCollector | null = null;
     if (typeof data.at(-1) === "function") collector = this.#collectAnswer(data.pop() as AnyFunction, flags.timeoutMs);
-    for (const listener of [...this.#anyOutgoing]) callUser(this, listener, data as Event);
+    this._outgoing(data);
     if (this.#ended) {
       if (collector !== null && flags.timeoutMs !== undefined) queueMicrotask(() => collector.onAnswered(1));
       return true;
@@ -258,21 +251,29 @@ export class Socket<
 
   onAnyOutgoing(listener: AnyListener): this {
     this.#anyOutgoing.push(listener);
+    this.#watchOutgoing();
     return this;
   }
 
   prependAnyOutgoing(listener: AnyListener): this {
     this.#anyOutgoing.unshift(listener);
+    this.#watchOutgoing();
     return this;
   }
 
   offAnyOutgoing(listener?: AnyListener): this {
     this.#anyOutgoing = without(this.#anyOutgoing, listener);
+    this.#watchOutgoing();
     return this;
   }
 
   listenersAnyOutgoing(): AnyListener[] {
     return this.#anyOutgoing;
+  }
+
+  /** Something is sent to this client, also among others. @internal */
+  _outgoing(event: unknown[]): void {
+    for (const listener of [...this.#anyOutgoing]) callUser(this, listener, event as Event);
   }
 
   /** @internal */
@@ -327,8 +328,14 @@ export class Socket<
     this.nsp._view?._gone(this.id);
     this.connected = false;
     this.nsp._forget(this);
+    this.nsp._watchers.delete(this);
     if (wasConnected) callListeners(this, "disconnect", [reason]);
     this.server._release(this, this.conn, reason);
+  }
+
+  #watchOutgoing(): void {
+    if (this.#anyOutgoing.length > 0 && !this.#ended) this.nsp._watchers.add(this);
+    else this.nsp._watchers.delete(this);
   }
 
   #enter(room: Room): void {

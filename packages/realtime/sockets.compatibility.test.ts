@@ -169,6 +169,27 @@ cases["catch-all listeners, in and out"] = async (stage) => {
   assert.deepEqual([socket.listenersAny(), socket.listenersAnyOutgoing()], [[], []]);
 };
 
+cases["catch-all listeners for what goes out hear broadcasts that reach their socket, and no others"] = async (
+  stage,
+) => {
+  const [client, socket] = await stage.connect();
+  const [, other] = await stage.connect();
+  const trail: unknown[] = [];
+  socket.onAnyOutgoing((event, ...args) => trail.push([event, ...args]));
+  socket.join("room");
+  const done = next(client, "end");
+  stage.io.emit("all", 1);
+  stage.io.to("room").emit("room", 2);
+  stage.io.to("elsewhere").emit("elsewhere");
+  stage.io.except("room").emit("but the room");
+  other.to("room").emit("from the other", 3);
+  other.broadcast.emit("broadcast");
+  socket.broadcast.emit("not to oneself");
+  socket.emit("end");
+  await done;
+  assert.deepEqual(trail, [["all", 1], ["room", 2], ["from the other", 3], ["broadcast"], ["end"]]);
+};
+
 cases["a client that leaves: disconnecting still has the rooms, disconnect has none"] = async (stage) => {
   const [client, socket] = await stage.connect();
   socket.join("room");
