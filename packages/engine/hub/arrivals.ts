@@ -2,7 +2,7 @@
  * A client comes into a namespace: CONNECT, a server's word, the session's record, the answer. What is sent to it
  * meanwhile is held back, so that CONNECT is always first.
  */
-import { encodeConnect, encodeConnectError } from "@tideway/wire/socketio";
+import { encodeConnect, encodeConnectError, isTooDeep } from "@tideway/wire/socketio";
 import type { ClientConnection } from "./connection.ts";
 import type { Departures } from "./departures.ts";
 import { HoldBack } from "./hold-back.ts";
@@ -195,9 +195,10 @@ export class Arrivals {
   }
 }
 
-/** What a CONNECT packet claims; null when it is not JSON. */
+/** What a CONNECT packet claims; null when it is not JSON, or nested deeper than arguments may be. */
 function readAuth(auth: string): { pid?: unknown; offset?: unknown } | null {
   if (auth === "") return {};
+  if (isTooDeep(auth)) return null;
   try {
     const parsed: unknown = JSON.parse(auth);
     return typeof parsed === "object" && parsed !== null ? parsed : null;

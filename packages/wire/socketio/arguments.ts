@@ -66,7 +66,7 @@ const BACKSLASH = 92;
 const QUOTE = 34;
 
 /** Whether arrays and objects are nested deeper than {@link depthMax}. Scans without a stack, before anything is built. */
-function isTooDeep(json: string): boolean {
+export function isTooDeep(json: string): boolean {
   // Every level costs an opening and a closing character, so short texts need no look.
   if (json.length <= depthMax * 2) return false;
   let depth = 0;

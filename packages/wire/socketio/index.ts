@@ -3,6 +3,7 @@ export {
   depthMax,
   type EncodedArguments,
   encodeArguments,
+  isTooDeep,
   type ParsedArguments,
   parseArguments,
   reservedEvents,
