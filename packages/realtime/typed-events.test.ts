@@ -11,6 +11,10 @@ interface ServerToClient {
   said: (from: string, text: string) => void;
   ask: (question: string, done: (answer: number) => void) => void;
 }
+interface ServerToServer {
+  refresh: (key: string) => void;
+  count: (done: (count: number) => void) => void;
+}
 interface Data {
   name: string;
 }
@@ -54,6 +58,21 @@ test("events, acknowledgements and data have the types that the four parameters 
     const remote: RemoteSocket<ServerToClient, Data>[] = await io.fetchSockets();
     return [seq, all, remote.map((socket) => socket.data.name.length)];
   };
+  const serverSide = async (io: Server<ClientToServer, ServerToClient, ServerToServer, Data>) => {
+    io.on("refresh", (key) => key.length);
+    io.on("count", (done) => done(1));
+    io.on("new_namespace", (namespace) => namespace.name);
+    io.serverSideEmit("refresh", "key");
+    // @ts-expect-error a number is no key
+    io.serverSideEmit("refresh", 7);
+    // @ts-expect-error no such event is said between servers
+    io.of("/admin").serverSideEmit("said", "a", "b");
+    io.serverSideEmit("count", (error, counts) => [error.message, counts.map((n) => n + 1)]);
+    const counts: number[] = await io.serverSideEmitWithAck("count");
+    io.of("/").adapter.on("join-room", (room: string, id: string) => [room, id]);
+    io.engine.on("connection_error", ({ code }: { code: number }) => code);
+    return counts;
+  };
   const untyped = (io: Server) => {
     io.on("connection", (socket) => {
       socket.on("anything", (a, b, done) => done(a, b));
@@ -63,4 +82,5 @@ test("events, acknowledgements and data have the types that the four parameters 
     io.to("x").emit("whatever", 1, () => {});
   };
   assert.equal(typeof compiled, typeof untyped);
+  assert.equal(typeof serverSide, "function");
 });
