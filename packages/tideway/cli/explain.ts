@@ -2,8 +2,15 @@
  * `tideway explain URL`: the whole decision for a request, step by step: listener, site, path, route, what the route does
  * besides, service, instance. The plan alone answers all but the instance, which the running server is asked for.
  */
-import { OperatorError } from "@tideway/base";
-import { compileRoutes, explainRoute, type RouteExplanation, type RouteTable } from "@tideway/engine/routing";
+import { canonicalAddress, OperatorError } from "@tideway/base";
+import {
+  compileLocation,
+  compileRoutes,
+  explainRoute,
+  type PlaceholderValues,
+  type RouteExplanation,
+  type RouteTable,
+} from "@tideway/engine/routing";
 import { normalisePath } from "@tideway/wire/http1";
 import {
   type AnyService,
@@ -12,11 +19,13 @@ import {
   loadPlan,
   type Plan,
   type Route,
+  type RouteParts,
   show,
 } from "../config/index.ts";
-import { askControl, type InstanceReport, type Pick } from "../console/index.ts";
+import { type Asked, askControl, type InstanceReport, type Pick as Picked } from "../console/index.ts";
+import { readable } from "./explain-text.ts";
 
-interface Explanation extends RouteExplanation<Route> {
+export interface Explanation extends RouteExplanation<Route> {
   readonly url: string;
   /** Host and port of the listener; null when none has the URL's port. */
   readonly listener: string | null;
@@ -24,6 +33,8 @@ interface Explanation extends RouteExplanation<Route> {
   readonly kind: string | null;
   /** What the route does to the request and its answer besides handing it on, in the order in which it is done. */
   readonly guards: readonly { readonly what: string; readonly how: string }[];
+  /** What is answered where no instance is asked: a redirect, a fixed answer, a maintenance; null otherwise. */
+  readonly answer: string | null;
   /** Null when none could take a request now, or when the service has none. */
   readonly instance: string | null;
   /** How the instance is chosen, and among which. */
@@ -36,6 +47,7 @@ interface Options {
   readonly json?: boolean;
   readonly method?: string;
   readonly header?: readonly string[];
+  readonly from?: string;
 }
 
 export async function explain(url: string, given: string | undefined, options: Options): Promise<number> {
@@ -58,27 +70,55 @@ function parse(text: string): URL {
   });
 }
 
-async function decide(plan: Plan, url: URL, { method = "GET", header = [] }: Options): Promise<Explanation> {
+async function decide(plan: Plan, url: URL, options: Options): Promise<Explanation> {
+  const { method = "GET", header = [] } = options;
+  const address = addressOf(options.from ?? "127.0.0.1");
   // A URL without a port means the first listener: what a reverse path of ports in front of it would reach.
-  const asked = Number(url.port);
-  const named = plan.http.find((each) => each.port === asked);
+  const wanted = Number(url.port);
+  const named = plan.http.find((each) => each.port === wanted);
   // One that takes any free port may have taken this one: the plan does not know.
   const entry = url.port === "" ? plan.http[0] : (named ?? plan.http.find((each) => each.port === 0));
-  const port = url.port === "" ? (entry?.port ?? 0) : asked;
+  const port = url.port === "" ? (entry?.port ?? 0) : wanted;
   const head = { method, host: url.hostname, path: pathOf(url), query: url.search, fields: header.flatMap(fieldOf) };
   const routes = entry?.routes ?? emptyTable();
   const route = explainRoute<Route>(routes, head, port);
   const { match } = route;
   const service = match === null ? undefined : plan.services.get(match.service);
+  const values = { ...head, scheme: "http", address, port, id: "-", service: match?.service ?? "" };
+  const asked = { method, host: url.hostname, path: head.path, query: head.query, fields: head.fields, address };
   return {
     ...route,
     url: url.href,
     listener: entry === undefined ? null : `${entry.host}:${entry.port}`,
     service: match === null || match.service === "" ? null : match.service,
     kind: service?.kind ?? (match === null ? null : match.options?.redirect === undefined ? "respond" : "redirect"),
-    guards: match === null ? [] : guardsOf(match.options, plan),
-    ...(await askInstance(plan, match?.service, service)),
+    guards: match === null ? [] : guardsOf(match.options, plan, entry!.parts.get(match)!, address),
+    answer: match === null ? null : answerOf(match.options, service, values),
+    ...(await askInstance(plan, match?.service, service, asked)),
   };
+}
+
+function addressOf(text: string): string {
+  const address = canonicalAddress(text);
+  if (address !== "") return address;
+  throw new OperatorError("CONFIG_INVALID", {
+    where: "tideway explain --from",
+    seen: show(text),
+    allowed: "an IP address",
+    hint: "For example: tideway explain --from 192.0.2.7 http://www.abc.test:7777/",
+  });
+}
+
+/** Of a route, or of a service, that answers by itself. */
+function answerOf(route: Route | null, service: AnyService | undefined, values: PlaceholderValues): string | null {
+  const own = service?.kind === "redirect" || service?.kind === "respond" ? service.options : {};
+  const { redirect, status = 308, respond }: Pick<Route, "redirect" | "status" | "respond"> = { ...route, ...own };
+  if (redirect !== undefined) {
+    const location = compileLocation(redirect, []);
+    return location.ok ? `${status} to ${location.fill(values)}` : null;
+  }
+  if (respond === undefined) return null;
+  return `${respond.status}, ${Buffer.byteLength(respond.body)} bytes of ${respond.type}`;
 }
 
 function emptyTable(): RouteTable<Route> {
@@ -100,14 +140,24 @@ function fieldOf(text: string): [string, string] {
 }
 
 /** In the order of `system/guards.ts`. */
-function guardsOf(route: Route | null, plan: Plan): { what: string; how: string }[] {
+function guardsOf(
+  route: Route | null,
+  plan: Plan,
+  { except }: RouteParts,
+  address: string,
+): { what: string; how: string }[] {
   const guards: { what: string; how: string }[] = [];
   const add = (what: string, how: string | undefined) => {
     if (how !== undefined) guards.push({ what, how });
   };
   const { maintenance, limits, request, response, compress, serverTiming } = route ?? {};
   if (maintenance !== undefined && maintenance !== false)
-    add("maintenance", maintenance === true ? "answers 503" : `answers ${maintenance.status}`);
+    add(
+      "maintenance",
+      except?.has(address) === true
+        ? `lets ${address} pass`
+        : `answers ${maintenance === true ? 503 : maintenance.status}`,
+    );
   const rate = limits?.rate;
   if (rate !== undefined) add("rate", `${rate.requests} a ${rate.per}, by ${show(rate.by)}; beyond it 429`);
   if (limits?.requestsMax !== undefined) add("requests", `${limits.requestsMax} at once; beyond it 503`);
@@ -143,52 +193,14 @@ function pathOf(url: URL): string {
   });
 }
 
-async function askInstance(plan: Plan, name: string | undefined, service: AnyService | undefined) {
+async function askInstance(plan: Plan, name: string | undefined, service: AnyService | undefined, request: Asked) {
   const asked = name !== undefined && (service?.kind === "command" || service?.kind === "upstreams") ? name : "";
   try {
-    const path = `/pick?service=${encodeURIComponent(asked)}`;
-    return { running: true, ...(await askControl<Pick>(plan.dataDirectory, path)) };
+    const query = new URLSearchParams({ service: asked, asked: JSON.stringify(request) });
+    return { running: true, ...(await askControl<Picked>(plan.dataDirectory, `/pick?${query}`)) };
   } catch (error) {
     if (error instanceof OperatorError && error.code === "CONTROL_UNREACHABLE")
       return { running: false, instance: null, balance: null, candidates: [] };
     throw error;
   }
-}
-
-function readable(explanation: Explanation): string {
-  const { url, listener, steps, match, guards } = explanation;
-  const lines = [url, "", `listener  ${listener ?? "no listener has this port"}`];
-  for (const step of steps) {
-    lines.push(`${step.subject.padEnd(8)}${step.taken ? "→" : " "} ${step.key}  ${step.why}`);
-    for (const { condition, holds, seen } of step.conditions ?? []) {
-      lines.push(`          ${holds ? "✔" : "✖"} ${condition}: ${seen}`);
-    }
-  }
-  if (match === null) {
-    lines.push("", `answer    ${missLine(explanation.miss)}`);
-    return lines.join("\n");
-  }
-  lines.push("");
-  for (const { what, how } of guards) lines.push(`${what.padEnd(10)}${how}`);
-  lines.push(`service   ${explanation.service ?? "none"} (${explanation.kind})`);
-  lines.push(`instance  ${instanceLine(explanation)}`);
-  for (const { id, state, active, latencyMs } of explanation.candidates) {
-    const latency = latencyMs < 0 ? "not measured yet" : `${latencyMs.toFixed(1)} ms`;
-    lines.push(`          ${id === explanation.instance ? "→" : " "} ${id}  ${state}, ${active} under way, ${latency}`);
-  }
-  return lines.join("\n");
-}
-
-function missLine(miss: RouteExplanation["miss"]): string {
-  if (miss?.code === "HTTP_METHOD") return `405: only for ${miss.allow.join(", ")}`;
-  return miss?.code === "HTTP_NOT_FOUND" ? "404: the site has no such path" : "421: no site of that name";
-}
-
-function instanceLine(explanation: Explanation): string {
-  if (explanation.kind !== "command" && explanation.kind !== "upstreams") return "none needed";
-  if (!explanation.running) return "unknown: Tideway does not run";
-  const { instance, balance } = explanation;
-  return instance === null
-    ? "none could take a request now"
-    : `${instance}, by ${typeof balance === "string" ? balance : show(balance)}`;
 }

@@ -85,6 +85,7 @@ function addChanges(program: Command, command: Action): void {
     .argument("[config]", configuration)
     .option("-X, --method <method>", "of the request (default: GET)")
     .option("-H, --header <field>", 'a field of the request, such as "x-beta: 1"; may be said again', collect, [])
+    .option("--from <address>", "the client's address (default: 127.0.0.1)")
     .option("--json", "print JSON")
     .action(command(explain));
   program

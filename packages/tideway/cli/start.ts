@@ -63,6 +63,8 @@ function stopOnSignals(system: System, log: Log, ended: (code: number) => void):
 function banner(plan: Plan, addresses: SystemAddresses): string {
   const lines = ["", "  Tideway is ready.", ""];
   for (const site of addresses.sites) lines.push(`  site       ${site}`);
+  for (const { protocol, address, service } of addresses.streams)
+    lines.push(`  ${protocol}        ${address}  ${service}`);
   if (addresses.console !== null) {
     const token = relative(process.cwd(), addresses.console.tokenFile);
     lines.push(`  console    ${addresses.console.address}  (token: ${token})`);

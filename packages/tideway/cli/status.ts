@@ -62,7 +62,10 @@ function sections(report: StatusReport): (readonly [head: readonly string[], row
         return [address, protocol, service, ...counts];
       }),
     ],
-    [["SITE", "PATH", "SERVICE"], report.sites.map((s) => [s.site, s.path, s.service])],
+    [
+      ["AT", "SITE", "PATH", "WHEN", "SERVICE"],
+      report.sites.map(({ listener = "", site, path, when = "", service }) => [listener, site, path, when, service]),
+    ],
     [
       ["SERVICE", "KIND", "REQUESTS", "WAITING", "RETRIES", "ERRORS", "EJECTIONS", "TURNED AWAY", "BREAKER"],
       served.map(serviceRow),

@@ -18,8 +18,8 @@ const answerTimeoutMs = 5_000;
 /** What the running server answers. */
 export interface ControlAnswers {
   status(): StatusReport;
-  /** Where a request to this service would go now, and among which. */
-  pick(service: string): Pick;
+  /** Where this request to this service would go now, and among which. */
+  pick(service: string, asked: Asked): Pick;
   /** Replaces the service's instances one by one. Rejects with an OperatorError; those not yet replaced go on. */
   deploy(service: string): Promise<void>;
   /** Reads the configuration again and applies the difference. Rejects with what is wrong with it; then nothing changed. */
@@ -27,6 +27,21 @@ export interface ControlAnswers {
   /** Changes the share of one instance, or drains it and takes it back, until the next start, or a reload that says something else of it. */
   adjust(service: string, instance: string, how: Adjustment): void;
 }
+
+/** A request, as far as the choice of an instance looks at it. */
+export interface Asked {
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  /** With its leading `?`. */
+  readonly query: string;
+  /** As in a request's head: name, value, name, value … */
+  readonly fields: readonly string[];
+  /** The client's. */
+  readonly address: string;
+}
+
+const plainRequest: Asked = { method: "GET", host: "", path: "/", query: "", fields: [], address: "127.0.0.1" };
 
 export interface Pick {
   /** Null when none could take a request, and for a service without instances. */
@@ -77,8 +92,10 @@ export async function serveControl(dataDirectory: string, answers: ControlAnswer
     const service = url.searchParams.get("service") ?? "";
     const asked = `${incoming.method} ${url.pathname}`;
     if (asked === "GET /status") say(200, answers.status());
-    else if (asked === "GET /pick") say(200, answers.pick(service));
-    else if (asked === "POST /deploy") settle(answers.deploy(service));
+    else if (asked === "GET /pick") {
+      const request = JSON.parse(url.searchParams.get("asked") ?? "{}") as Partial<Asked>;
+      say(200, answers.pick(service, { ...plainRequest, ...request }));
+    } else if (asked === "POST /deploy") settle(answers.deploy(service));
     else if (asked === "POST /reload") settle(answers.reload());
     else if (asked === "POST /instance") {
       const { searchParams } = url;

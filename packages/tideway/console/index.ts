@@ -1,6 +1,14 @@
 /** Front door of `tideway/console`: what a running server tells its operator, over a page and over the control socket. */
 export { type RunningConsole, startConsole } from "./console.ts";
-export { type Adjustment, askControl, type ControlServer, type Pick, serveControl, socketPath } from "./control.ts";
+export {
+  type Adjustment,
+  type Asked,
+  askControl,
+  type ControlServer,
+  type Pick,
+  serveControl,
+  socketPath,
+} from "./control.ts";
 export type { MetricsAccess, Scrape } from "./metrics.ts";
 export type {
   Change,
@@ -9,6 +17,7 @@ export type {
   ListenerReport,
   RealtimeReport,
   ReloadReport,
+  RouteReport,
   ServiceCountersReport,
   ServiceReport,
   StatusReport,

@@ -62,7 +62,7 @@ async function refresh() {
     rows("services", served.map((v) => [v.name, v.kind, v.counters?.requests, v.waiting, v.counters?.retries, errors(v.counters), v.counters?.ejections, v.counters && v.counters.queueTimeouts + v.counters.queueRefusals + v.counters.unavailable + v.counters.breakerRefusals, v.breaker]));
     rows("instances", served.flatMap((v) => v.instances.map((i) => [v.name, i.id, { state: i.state, why: i.why }, i.forMs < 0 ? "" : duration(i.forMs), i.active, i.connections, { amount: i.latencyMs < 0 ? "" : i.latencyMs.toFixed(1) + " ms" }, i.counters?.requests, errors(i.counters), i.restarts])));
     rows("realtime", s.realtime.map((r) => [r.name, r.path, r.durability, r.connections, r.sockets, r.servers.map((v) => v.instance + " (" + v.sockets + ")").join(", "), r.streams.map((v) => v.namespace + " at " + v.last).join(", ")]));
-    rows("sites", s.sites.map((r) => [r.site, r.path, r.service]));
+    rows("sites", s.sites.map((r) => [r.site + (r.listener ? " at " + r.listener : ""), r.path + (r.when ? " (" + r.when + ")" : ""), r.service]));
     rows("listeners", s.listeners.map((r) => [r.address, r.connections, r.upgraded, r.requests, r.refused, r.shed]));
     rows("streams", (s.streams ?? []).map((r) => [r.address, r.protocol, r.service, r.counters.connections ?? r.counters.sessions, r.counters.accepted ?? r.counters.opened, r.counters.refused, r.counters.unserved]));
   } catch {

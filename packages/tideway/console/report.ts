@@ -117,6 +117,17 @@ export interface ReloadReport {
   readonly changes: readonly Change[];
 }
 
+export interface RouteReport {
+  /** Of the one that has these sites to itself; absent where they are those of every listener without sites of its own. */
+  readonly listener?: string;
+  readonly site: string;
+  readonly path: string;
+  /** What a request must meet besides, in short; absent where nothing. */
+  readonly when?: string;
+  /** Which answers, or what does in its place. */
+  readonly service: string;
+}
+
 export interface StatusReport {
   readonly version: string;
   readonly configuration: string;
@@ -125,7 +136,7 @@ export interface StatusReport {
   readonly uptimeMs: number;
   readonly listeners: readonly ListenerReport[];
   readonly streams?: readonly StreamReport[];
-  readonly sites: readonly { readonly site: string; readonly path: string; readonly service: string }[];
+  readonly sites: readonly RouteReport[];
   readonly services: readonly ServiceReport[];
   readonly realtime: readonly RealtimeReport[];
   readonly names: { readonly address: string; readonly zones: readonly string[]; readonly queries: number } | null;

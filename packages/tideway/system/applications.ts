@@ -10,7 +10,7 @@ import { loopClock, systemClock, systemRandom } from "@tideway/edge/clock";
 import { Service } from "@tideway/edge/upstream";
 import { HealthState } from "@tideway/engine/balancing";
 import type { AnyService, BalancedService, Plan, ServiceOf } from "../config/index.ts";
-import type { Change, Pick, ServiceReport } from "../console/index.ts";
+import type { Asked, Change, Pick, ServiceReport } from "../console/index.ts";
 import { serviceSettingsOf } from "./balanced.ts";
 import type { Log } from "./logs.ts";
 import type { Prepared } from "./prepared.ts";
@@ -196,11 +196,21 @@ export class Applications {
     }
   }
 
-  /** Where a request would go now. */
-  pick(name: string): Pick {
+  /** Where this request would go now. */
+  pick(name: string, asked: Asked): Pick {
     const service = this.#member(name)?.service;
+    const { method, host, path, query, fields, address } = asked;
+    const head = { method, host, authority: host, path, query, fields: [...fields] };
     const candidates = this.report(name)?.instances ?? [];
-    return { instance: service?.preview() ?? null, balance: service?.status().balance ?? null, candidates };
+    return {
+      instance:
+        service?.preview({
+          head: { ...head, version: 11, bodyLength: 0, upgrade: "" },
+          client: { address, port: 0, localPort: 0, secure: false },
+        }) ?? null,
+      balance: service?.status().balance ?? null,
+      candidates,
+    };
   }
 
   report(service: string): Omit<ServiceReport, "name" | "kind"> | null {

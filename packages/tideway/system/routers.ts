@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { GuardedExchange } from "@tideway/base";
 import type { RouteMatch, RouteTable } from "@tideway/engine/routing";
 import type { HttpListenerPlan, Plan, Route } from "../config/index.ts";
-import type { Change, StatusReport } from "../console/index.ts";
+import type { Change, RouteReport } from "../console/index.ts";
 import { answerMiss } from "./answers.ts";
 import { guarded, labelOf, RouteStates, type RouteTarget } from "./guards.ts";
 import { type Dispatcher, type Dispatchers, keyOf } from "./listeners.ts";
@@ -64,15 +64,36 @@ export class Routers {
     return new Set((this.#plan?.http ?? []).flatMap(({ routes }) => routes.matches().map(labelOf)));
   }
 
-  report(): StatusReport["sites"] {
+  report(): RouteReport[] {
     const http = this.#plan?.http ?? [];
     const distinct = http.filter((entry, at) => http.findIndex((other) => other.routes === entry.routes) === at);
-    return distinct.flatMap(({ routes }) =>
-      routes.matches().map(({ site, path, service, options }) => {
-        return { site, path, service: service === "" ? (options?.redirect ?? "a fixed answer") : service };
+    return distinct.flatMap(({ routes, hasOwnSites, host, port }) =>
+      routes.matches().map(({ site, path, service, options }): RouteReport => {
+        const when = whenOf(options?.when);
+        return {
+          ...(hasOwnSites ? { listener: `${host}:${port}` } : {}),
+          site,
+          path,
+          ...(when === "" ? {} : { when }),
+          service: service === "" ? (options?.redirect ?? "a fixed answer") : service,
+        };
       }),
     );
   }
+}
+
+/** Conditions in a few words: `POST, x-beta, no x-old, ?v=2`. */
+function whenOf({ method, header = {}, query = {} }: NonNullable<Route["when"]> = {}): string {
+  type Test = (typeof header)[string];
+  const said = (name: string, test: Test, between: string) => {
+    if (typeof test === "boolean") return test ? name : `no ${name}`;
+    return `${name}${between}${typeof test === "string" ? test : `/${test.matches}/`}`;
+  };
+  return [
+    ...(method === undefined ? [] : [[method].flat().join(" or ")]),
+    ...Object.entries(header).map(([name, test]) => said(name, test, ": ")),
+    ...Object.entries(query).map(([name, test]) => said(`?${name}`, test, "=")),
+  ].join(", ");
 }
 
 /** Every route by where it stands, with all that it says. */

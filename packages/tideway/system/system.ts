@@ -30,6 +30,12 @@ import { Streams } from "./streams.ts";
 /** What a person or a program needs to reach the running system. */
 export interface SystemAddresses {
   readonly listeners: readonly { readonly host: string; readonly port: number }[];
+  /** Where TCP and UDP services are: host and port. */
+  readonly streams: readonly {
+    readonly address: string;
+    readonly protocol: "tcp" | "udp";
+    readonly service: string;
+  }[];
   /** A URL for each listener and site with a name of its own; the first is the listener's plain address. */
   readonly sites: readonly string[];
   readonly console: { readonly address: string; readonly tokenFile: string } | null;
@@ -125,7 +131,7 @@ export class System {
     this.#goOn();
     const control = await serveControl(plan.dataDirectory, {
       status: () => this.#report(),
-      pick: (service) => this.#applications.pick(service),
+      pick: (service, asked) => this.#applications.pick(service, asked),
       deploy: (service) => this.#applications.deploy(service),
       reload: () => this.reload(),
       adjust: (service, instance, how) => adjust(this.#balanced(), service, instance, how, this.#log),
@@ -255,6 +261,7 @@ export class System {
     });
     return {
       listeners: open,
+      streams: this.#streams.report().map(({ address, protocol, service }) => ({ address, protocol, service })),
       sites: [...urls, ...named],
       console: this.#consoles.addresses,
       names: this.#names.address,
