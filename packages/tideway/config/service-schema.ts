@@ -214,6 +214,16 @@ export const serviceSchemas = {
       handoverMs: milliseconds
         .default(limits.handoverMs)
         .describe("How long clients of a process that went away stay connected and wait for another"),
+      perMessageDeflate: z.boolean().default(false).describe("Compress WebSocket messages of 1 KiB and more"),
+      httpCompression: z.boolean().default(true).describe("Compress the answers of polling from 1 KiB on"),
+      sessionsMax: count.default(limits.sessionsMax).describe("Lines at once; beyond it 503"),
+      sessionsPerAddressMax: count
+        .default(limits.sessionsPerAddressMax)
+        .describe("Lines of one client address; beyond it 429. Loopback and private networks are not counted"),
+      eventsPerSecondMax: count
+        .default(limits.eventsPerSecondMax)
+        .describe("Packets that one client may send; what is more is read later"),
+      bytesPerSecondMax: count.default(limits.eventBytesPerSecondMax).describe("The same in bytes"),
       connectionsMax: count.default(limits.realtimeConnectionsMax).describe("Clients at once; further ones try again"),
       roomsPerSocketMax: count
         .default(limits.roomsPerSocketMax)

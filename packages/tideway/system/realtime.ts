@@ -76,6 +76,12 @@ export class RealtimeService {
       pingTimeoutMs: options.pingTimeoutMs,
       messageBytesMax: options.messageBytesMax,
       outQueueBytesMax: options.outQueueBytesMax,
+      perMessageDeflate: options.perMessageDeflate,
+      httpCompression: options.httpCompression,
+      sessionsMax: options.sessionsMax,
+      sessionsPerAddressMax: options.sessionsPerAddressMax,
+      eventsPerSecondMax: options.eventsPerSecondMax,
+      bytesPerSecondMax: options.bytesPerSecondMax,
       open: (line, handshake) => hub.open(line, handshake),
     });
     const path = socketPath(dataDirectory, `link-${name}`);
