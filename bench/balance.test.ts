@@ -6,11 +6,11 @@ import { poisson } from "./load/arrivals.ts";
 import { svgOf } from "./measure/figure.ts";
 
 test("balancing, small: each policy gets the same arrivals, and each is answered once by one of the two", async () => {
-  const options = { perSecond: 300, seconds: 0.4, warmUpSeconds: 0, rounds: 2, seed: 7, core: "any" } as const;
+  const options = { perSecond: 200, seconds: 0.3, warmUpSeconds: 0, rounds: 2, seed: 7, core: "any" } as const;
   const results = await compare(options, () => {});
   const sent = [7, 8].map((seed) => poisson(new SeededRandom(seed), options.perSecond, options.seconds).length);
   const all = sent[0]! + sent[1]!;
-  assert.ok(all > 100, `${all} requests`);
+  assert.ok(all > 80, `${all} requests`);
   assert.deepEqual(
     results.map(({ policy }) => policy),
     ["round-robin", "power-of-two", "least-busy", "fastest"],

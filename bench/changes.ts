@@ -35,7 +35,7 @@ const application = fileURLToPath(new URL("./servers/application.ts", import.met
 const connectBatch = 50;
 const proxiedEvery = 10;
 /** How long an answer may take before a socket counts as dead. */
-const hearMs = 10_000;
+const hearMs = 30_000;
 
 /** Each is another configuration: a route more or less, an answer, a limit and a weight changed. */
 function configuration(count: number, echo: number): string {
