@@ -15,6 +15,12 @@ async function ask(stage: Stage, query: string, init: RequestInit = {}): Promise
   return { status: response.status, headers: response.headers, body: await response.text() };
 }
 
+/** Ends the session that an answer opened: the reference would keep its timers, and with them this process. */
+async function leave(stage: Stage, opened: Answer): Promise<void> {
+  const { sid } = JSON.parse(opened.body.slice(1)) as { sid: string };
+  await ask(stage, `EIO=4&transport=polling&sid=${sid}`, { method: "POST", body: "1" });
+}
+
 const openerOf = (stage: Stage) => (stage.client().io.opts.transports as string[])[0];
 
 cases["engine.clientsCount counts lines"] = async (stage) => {
@@ -83,7 +89,9 @@ cases["engine middlewares run in order for every request; what they leave on it 
   socket.on("visit", (done) => done(++(socket.request as WithSession).session.seen));
   assert.equal(await client.emitWithAck("visit"), 1);
   assert.equal(await client.emitWithAck("visit"), 2);
-  assert.equal((await ask(stage, "EIO=4&transport=polling")).headers.get("x-first"), "1");
+  const opened = await ask(stage, "EIO=4&transport=polling");
+  assert.equal(opened.headers.get("x-first"), "1");
+  await leave(stage, opened);
 };
 
 cases["an engine middleware may answer by itself, and one that fails refuses the request"] = async (stage) => {
@@ -122,6 +130,7 @@ cases["initial_headers come once per session and headers with every answer"] = a
   const sid = JSON.parse(first.body.slice(1)).sid as string;
   const post = await ask(stage, `EIO=4&transport=polling&sid=${sid}`, { method: "POST", body: "40" });
   assert.deepEqual([post.headers.get("x-initial"), post.headers.get("x-every")], [null, "yes"]);
+  await leave(stage, first);
   const before = initial;
   await stage.connect();
   assert.equal(initial, before + 1);
