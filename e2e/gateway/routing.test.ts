@@ -1,6 +1,6 @@
 /** Issue 3, "Routing": hosts, ports, paths, conditions, redirects, fixed answers, rewriting, limits, maintenance. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -17,6 +17,9 @@ describe("one computer, many servers", () => {
 
   before(async () => {
     writeFileSync(join(folder, "a.txt"), "a file");
+    writeFileSync(join(folder, "app.html"), "the application");
+    mkdirSync(join(folder, "assets"));
+    writeFileSync(join(folder, "assets/a-7f3e.js"), "a script");
     web = await origin(owner);
     database = await origin(owner);
     named = await freePort();
@@ -27,7 +30,11 @@ describe("one computer, many servers", () => {
         { port: named },
         { host: "127.0.0.2", port: 0, sites: { "own.x.test": { "/": { respond: { body: "of another address" } } } } },
       ],
-      services: { web: { upstreams: [web.url] }, db: { upstreams: [database.url] }, files: { files: folder } },
+      services: {
+        web: { upstreams: [web.url] },
+        db: { upstreams: [database.url] },
+        files: { files: folder, fallback: "app.html", immutable: "/assets/" },
+      },
       sites: {
         "www.x.test": { "/": "web", "/db": "db", "/files": { to: "files", strip: true } },
         "*.x.test": { "/": { respond: { body: "any other of x" } } },
@@ -44,7 +51,8 @@ describe("one computer, many servers", () => {
     assert.deepEqual([(await at("/db")).echo.origin, (await at("/db/x")).echo.url], [database.id, "/db/x"]);
     assert.equal((await at("/dbx")).echo.origin, web.id);
     assert.equal((await at("/files/a.txt")).text, "a file");
-    assert.equal((await at("/files/b.txt")).status, 404);
+    assert.equal((await at("/files/a/page/of/it")).text, "the application");
+    assert.match(String((await at("/files/assets/a-7f3e.js")).headers["cache-control"]), /immutable/);
   });
 
   it("names are exact, of any depth below a wildcard, or told 421", async () => {

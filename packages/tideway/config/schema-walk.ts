@@ -48,6 +48,20 @@ function schemasAt(schema: AnySchema, path: readonly PropertyKey[]): AnySchema[]
   return found;
 }
 
+/** Every key that the schema knows: `limits.fieldsMax`, `services.*.sticky.cookie`, `listen[].port`. */
+export function keysBelow(schema: AnySchema, path = ""): string[] {
+  const found = flatten(schema).flatMap((each) => {
+    const { element, valueType, shape = {} } = definitionOf(each);
+    if (element !== undefined) return keysBelow(element, `${path}[]`);
+    if (valueType !== undefined) return keysBelow(valueType, `${path}.*`);
+    return Object.entries(shape).flatMap(([key, inner]) => {
+      const own = path === "" ? key : `${path}.${key}`;
+      return [own, ...keysBelow(inner, own)];
+    });
+  });
+  return [...new Set(found)];
+}
+
 export function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   let current = value;
   for (const key of path) {
