@@ -242,11 +242,18 @@ describe("commands", () => {
   });
 
   it("explain: what answers without an instance, and what does not answer at all", async () => {
-    assert.match(await explain("/db/7"), /→ \/7 .*\n(.*\n)*maintenance answers 503/);
-    assert.match(await explain("/db/7", "--from", "192.0.2.7"), /maintenance lets 192\.0\.2\.7 pass/);
-    assert.match(await explain("/moved/x?y"), /^answer +301 to https:\/\/x\.test\/moved\/x\?y$/m);
-    assert.match(await explain("/fixed"), /^answer +410, 4 bytes of text\/plain/m);
-    assert.match(await explain(`http://y.test:${gate.port()}/`), /^answer +421: no site of that name$/m);
+    const said = await Promise.all([
+      explain("/db/7"),
+      explain("/db/7", "--from", "192.0.2.7"),
+      explain("/moved/x?y"),
+      explain("/fixed"),
+      explain(`http://y.test:${gate.port()}/`),
+    ]);
+    assert.match(said[0], /→ \/7 .*\n(.*\n)*maintenance answers 503/);
+    assert.match(said[1], /maintenance lets 192\.0\.2\.7 pass/);
+    assert.match(said[2], /^answer +301 to https:\/\/x\.test\/moved\/x\?y$/m);
+    assert.match(said[3], /^answer +410, 4 bytes of text\/plain/m);
+    assert.match(said[4], /^answer +421: no site of that name$/m);
     const { code, stderr } = await gate.command("explain", "--from", "nobody", "http://www.x.test/");
     assert.equal(code, 1);
     assert.match(stderr, /an IP address/);

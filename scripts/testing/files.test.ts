@@ -15,15 +15,16 @@ suite("test files", () => {
     "packages/wire/node_modules/x/x.test.ts",
     "apps/commons/web/dist/x.test.ts",
     "e2e/names.test.ts",
+    "e2e/gateway/limits.test.ts",
     "bench/fanout.test.ts",
   ]) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), "");
   }
 
-  test("all are found but those of dependencies and built files; whole-system ones go apart", () => {
+  test("all are found but those of dependencies and built files; whole-system ones go apart, unless they bear company", () => {
     assert.deepEqual(findTests(root, []), {
-      unit: ["packages/wire/http1/head.test.ts", "packages/wire/http10/a.test.ts"],
+      unit: ["e2e/gateway/limits.test.ts", "packages/wire/http1/head.test.ts", "packages/wire/http10/a.test.ts"],
       system: ["bench/fanout.test.ts", "e2e/names.test.ts"],
     });
   });

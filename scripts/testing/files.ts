@@ -4,6 +4,8 @@ import { relative, resolve, sep } from "node:path";
 
 const roots = ["packages", "apps", "bench", "examples", "e2e", "scripts"];
 const wholeSystem = ["bench", "examples", "e2e"];
+/** Of those, what measures nothing and waits for events alone: many small systems, each with a port and a folder of its own. */
+const besideOthers = ["e2e/gateway"];
 
 export interface TestFiles {
   /** May run beside one another. */
@@ -25,7 +27,8 @@ export function findTests(root: string, filters: readonly string[]): TestFiles {
     .map((file) => file.split(sep).join("/"))
     .filter((file) => wanted.length === 0 || wanted.some((path) => matches(file, path)))
     .sort();
-  const isSystem = (file: string): boolean => wholeSystem.some((folder) => file.startsWith(`${folder}/`));
+  const isBelow = (file: string, folders: readonly string[]) => folders.some((folder) => file.startsWith(`${folder}/`));
+  const isSystem = (file: string) => isBelow(file, wholeSystem) && !isBelow(file, besideOthers);
   return { unit: files.filter((file) => !isSystem(file)), system: files.filter(isSystem) };
 }
 
