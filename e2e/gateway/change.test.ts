@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import type { TidewayConfig } from "tideway";
 import { WebSocket, WebSocketServer } from "ws";
-import { ask, gateway, Line, type Owner, origin, origins, statusOf, tcpOrigin, until } from "./harness.ts";
+import { ask, freePort, gateway, Line, type Owner, origin, origins, statusOf, tcpOrigin, until } from "./harness.ts";
 
 /** Echoes WebSocket messages, and answers what else it is asked with 200. */
 async function echoing(t: Owner): Promise<string> {
@@ -164,4 +164,19 @@ test("a listener that begins to expect PROXY headers does so for those who come"
   line.send("PROXY TCP4 198.51.100.1 192.0.2.1 4000 80\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
   await line.expect(/^HTTP\/1\.1 200 /);
   await gate.line("the request", ({ address }) => address === "198.51.100.1");
+});
+
+test("a port that Tideway itself holds is not handed over by a reload, which says so; two reloads do it", async (t) => {
+  const port = await freePort();
+  const pong = { services: { pong: { respond: { body: "pong" } } }, sites: { "*": { "/": "pong" } } } as const;
+  const gate = await gateway(t, { ...pong, listen: [{ port }] });
+  const wide: TidewayConfig = { ...pong, listen: [{ host: "0.0.0.0", port }] };
+  await assert.rejects(gate.reload(wide), (error: Error) => {
+    assert.match(error.message, new RegExp(`it is Tideway's own: the listener at 127\\.0\\.0\\.1:${port} has it`));
+    return true;
+  });
+  assert.equal((await ask(gate.url())).text, "pong");
+  await gate.reload({ ...pong, listen: [{ port: 0 }] });
+  await gate.reload(wide);
+  assert.equal((await ask(`http://127.0.0.2:${port}`)).text, "pong");
 });

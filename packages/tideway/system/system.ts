@@ -12,6 +12,7 @@ import { lockDirectory } from "@tideway/edge/store";
 import { type Plan, reloadPlan, version } from "../config/index.ts";
 import { type ReloadReport, type ServiceReport, type StatusReport, serveControl } from "../console/index.ts";
 import { AccessLog } from "./access-log.ts";
+import type { SystemAddresses } from "./addresses.ts";
 import { type Adjustable, adjust } from "./adjusting.ts";
 import { Applications } from "./applications.ts";
 import { compressionMetrics } from "./compression-metrics.ts";
@@ -21,27 +22,12 @@ import { Listeners } from "./listeners.ts";
 import type { Log } from "./logs.ts";
 import { Metrics } from "./metrics.ts";
 import { Names } from "./names.ts";
+import { namingOwn } from "./own-ports.ts";
 import { Preparation } from "./prepared.ts";
 import { realtimeMetrics } from "./realtime-metrics.ts";
 import { RealtimeServices } from "./realtime-services.ts";
 import { Routers } from "./routers.ts";
 import { Streams } from "./streams.ts";
-
-/** What a person or a program needs to reach the running system. */
-export interface SystemAddresses {
-  readonly listeners: readonly { readonly host: string; readonly port: number }[];
-  /** Where TCP and UDP services are: host and port. */
-  readonly streams: readonly {
-    readonly address: string;
-    readonly protocol: "tcp" | "udp";
-    readonly service: string;
-  }[];
-  /** A URL for each listener and site with a name of its own; the first is the listener's plain address. */
-  readonly sites: readonly string[];
-  readonly console: { readonly address: string; readonly tokenFile: string } | null;
-  /** Host and port of the name server. */
-  readonly names: string | null;
-}
 
 export class System {
   readonly #log: Log;
@@ -175,7 +161,7 @@ export class System {
     } catch (error) {
       this.#log.error({ err: error }, "the configuration was not applied");
       await preparation.rollBack();
-      throw error;
+      throw namingOwn(error, this.#addresses());
     }
     this.#plan = plan;
     const changes = preparation.commit();
