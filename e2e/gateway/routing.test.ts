@@ -218,6 +218,35 @@ describe("maintenance", () => {
   });
 });
 
+describe("changes to a route's answers", () => {
+  it("are for all of them: those of services that are down, refusals, redirects, a maintenance", async (t) => {
+    const { url, close } = await origin(t);
+    await close();
+    const response = { set: { "access-control-allow-origin": "*" } };
+    const own = { respond: { body: "own" }, response };
+    const gate = await gateway(t, {
+      services: { dead: { upstreams: [url], queueMs: 20 } },
+      sites: {
+        "*": {
+          "/dead": { to: "dead", response },
+          "/rated": { ...own, limits: { rate: { requests: 1, per: "day" } } },
+          "/closed": { ...own, maintenance: true },
+          "/moved": { redirect: "/x", response },
+        },
+      },
+    });
+    const found = async (path: string) => {
+      const { status, headers } = await ask(gate.url() + path);
+      return [status, headers["access-control-allow-origin"]];
+    };
+    assert.deepEqual(await found("/dead"), [503, "*"]);
+    assert.deepEqual(await found("/rated"), [200, "*"]);
+    assert.deepEqual(await found("/rated"), [429, "*"]);
+    assert.deepEqual(await found("/closed"), [503, "*"]);
+    assert.deepEqual(await found("/moved"), [308, "*"]);
+  });
+});
+
 describe("bounds of a route", () => {
   it("are its own: two listeners with the same path do not share them", async (t) => {
     const held = new Held();

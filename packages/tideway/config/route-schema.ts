@@ -89,7 +89,11 @@ export const route = z.strictObject({
   strip: z.boolean().optional().describe("Remove the prefix before forwarding"),
   rewrite: z.string().startsWith("/").optional().describe("Another prefix in place of the one that matched"),
   request: fieldChanges.optional().describe("Changes to what the service sees"),
-  response: fieldChanges.optional().describe("Changes to what the client sees"),
+  response: fieldChanges
+    .optional()
+    .describe(
+      "Changes to what the client sees, refusals included; but one whose body is over its limit is told by the listener",
+    ),
   limits: routeLimits.optional(),
   compress: z.boolean().optional().describe("Compress answers that are worth it: zstd, br or gzip"),
   serverTiming: z.boolean().optional().describe("Tell the client how long the gateway and the service took"),

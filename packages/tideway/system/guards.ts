@@ -1,6 +1,6 @@
 /**
- * What stands between a request and the target of its route: maintenance, rate, requests at once, the body's size, changes
- * to the answer, compression. Owns their order; a route that asks for none of it has its target and nothing else before it.
+ * What stands between a request and the target of its route: changes to every answer, maintenance, rate, requests at once, the
+ * body's size, compression. Owns their order; a route that asks for none of it has its target and nothing else before it.
  */
 import type { Exchange, FieldList, GuardedExchange, Target } from "@tideway/base";
 import { loopClock } from "@tideway/edge/clock";
@@ -85,6 +85,8 @@ function guardsOf(match: RouteMatch<Route>, parts: RouteParts, { plan, states, l
   const { maintenance, limits } = match.options ?? {};
   const guards: Guard[] = [];
   const key = JSON.stringify([match.site, match.path, match.alternative, listener, limits]);
+  // Refusals are the route's answers, too: a page elsewhere reads a 429 only with the fields of CORS.
+  if (parts.response !== null) guards.push(responseGuard(parts.response, match.service));
   if (maintenance !== undefined && maintenance !== false) guards.push(maintenanceGuard(maintenance, parts));
   if (limits?.rate !== undefined) {
     const { rate } = limits;
@@ -96,7 +98,6 @@ function guardsOf(match: RouteMatch<Route>, parts: RouteParts, { plan, states, l
   }
   const bodyBytesMax = limits?.bodyBytesMax ?? plan.limits.bodyBytesMax;
   if (bodyBytesMax !== undefined) guards.push(bodyGuard(bodyBytesMax));
-  if (parts.response !== null) guards.push(responseGuard(parts.response, match.service));
   return guards;
 }
 
