@@ -144,7 +144,8 @@ function complete(config: TidewayConfig): TidewayConfig {
   return { listen: [{ port: 0 }], console: false, data: "./data", ...config };
 }
 
-export async function gateway(t: Owner, config: TidewayConfig, env: Record<string, string> = {}): Promise<Gateway> {
+/** `under` is a program that runs it, with its arguments. */
+export async function gateway(t: Owner, config: TidewayConfig, under: readonly string[] = []): Promise<Gateway> {
   const folder = temporaryFolder("gateway");
   let gate: Gateway | null = null;
   t.after(async () => {
@@ -152,7 +153,7 @@ export async function gateway(t: Owner, config: TidewayConfig, env: Record<strin
     folder.remove();
   });
   const file = writeConfiguration(folder.path, JSON.stringify(complete(config)));
-  gate = new Gateway(await RunningTideway.start(file, env));
+  gate = new Gateway(await RunningTideway.start(file, {}, under));
   return gate;
 }
 

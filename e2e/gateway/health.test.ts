@@ -1,8 +1,25 @@
 /** Issue 3, "Health": probes, ejection, slow start, what is said when all are down, and names. */
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { before, describe, it, test } from "node:test";
-import { ask, type Gateway, gateway, type Origin, origin, origins, statusOf, suite, until } from "./harness.ts";
+import { requires } from "@tideway/scripts/requires";
+import {
+  ask,
+  type Gateway,
+  gateway,
+  type Origin,
+  type Owner,
+  origin,
+  origins,
+  statusOf,
+  suite,
+  until,
+} from "./harness.ts";
 
 /** Nothing but requests tells how an instance does: the first probe passes, and the next one is far off. */
 const quiet = { everyMs: 600_000 } as const;
@@ -248,4 +265,47 @@ test("dead and unresolvable upstreams at the start: only their routes answer 503
 
   await origin(t, undefined, { port: gone.port });
   await until("the dead one to be back", async () => (await statusOf(`${gate.url()}/dead`)) === 200);
+});
+
+/** A name server that knows the address of every name, for a second (RFC 1035 §4.1). */
+async function nameServer(t: Owner, known: { address: string }): Promise<number> {
+  const socket = createSocket("udp4").bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  t.after(() => socket.close());
+  socket.on("message", (query, from) => {
+    const end = query.indexOf(0, 12) + 5;
+    const isAddress = query.readUInt16BE(end - 4) === 1;
+    const head = Buffer.from(query.subarray(0, 12));
+    head.writeUInt16BE(0x8180, 2);
+    for (const [at, count] of [1, isAddress ? 1 : 0, 0, 0].entries()) head.writeUInt16BE(count, 4 + 2 * at);
+    const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, ...known.address.split(".").map(Number)]);
+    const answer = [head, query.subarray(12, end), ...(isAddress ? [record] : [])];
+    socket.send(Buffer.concat(answer), from.port, from.address);
+  });
+  return socket.address().port;
+}
+
+const mayMount = process.getuid?.() === 0 ? false : "only root may name another name server";
+
+test("a name is asked again as it expires: requests follow it to another address", {
+  skip: mayMount || requires("unshare"),
+}, async (t) => {
+  const known = { address: "127.0.0.1" };
+  const servers = join(mkdtempSync(join(tmpdir(), "tideway-resolv-")), "resolv.conf");
+  t.after(() => rmSync(dirname(servers), { recursive: true }));
+  writeFileSync(servers, `nameserver 127.0.0.1:${await nameServer(t, known)}\n`);
+  const here = await origin(t);
+  const there = await origin(t, undefined, { host: "127.0.0.2", port: here.port });
+  const mount = `mount --bind "${servers}" /etc/resolv.conf && exec "$@"`;
+  const config = {
+    services: { api: { upstreams: [`http://moving.test:${here.port}`] } },
+    sites: { "*": { "/": "api" } },
+  };
+  const gate = await gateway(t, config, ["unshare", "-m", "sh", "-c", mount, "sh"]);
+  const answering = async () => (await ask(gate.url())).echo.origin;
+  assert.equal(await answering(), here.id);
+  known.address = "127.0.0.2";
+  await until("requests to follow", async () => (await answering()) === there.id, 30_000);
+  const [instance, ...others] = (await gate.service("api")).instances;
+  assert.deepEqual([instance!.id, others], [`moving.test:${here.port}/127.0.0.2`, []]);
 });

@@ -48,13 +48,15 @@ export interface OriginOptions {
   readonly probe?: RequestListener;
   /** Only for one that comes back to where it was. */
   readonly port?: number;
+  /** 127.0.0.1 unless given. */
+  readonly host?: string;
 }
 
 /** A server of Node's own. */
 export async function origin(
   t: Owner,
   handle?: RequestListener,
-  { probe = (_, answer) => void answer.end("fine"), port = 0 }: OriginOptions = {},
+  { probe = (_, answer) => void answer.end("fine"), port = 0, host = "127.0.0.1" }: OriginOptions = {},
 ): Promise<Origin> {
   const seen: IncomingMessage[] = [];
   const server = createServer((incoming, answer) => {
@@ -63,7 +65,7 @@ export async function origin(
     if (handle !== undefined) return handle(incoming, answer);
     // One that breaks off wants no echo.
     echo(incoming, answer).catch(() => {});
-  }).listen(port, "127.0.0.1");
+  }).listen(port, host);
   await once(server, "listening");
   const bound = (server.address() as AddressInfo).port;
   const close = async () => {
@@ -73,15 +75,15 @@ export async function origin(
     await once(server, "close");
   };
   t.after(close);
-  return { port: bound, url: `http://127.0.0.1:${bound}`, id: `127.0.0.1:${bound}`, seen, close };
+  return { port: bound, url: `http://${host}:${bound}`, id: `${host}:${bound}`, seen, close };
 }
 
 async function echo(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {
   const body = Buffer.concat(await incoming.toArray()).toString();
   const { method, url, headers } = incoming;
-  const { localPort } = incoming.socket;
+  const { localAddress, localPort } = incoming.socket;
   answer.setHeader("content-type", "application/json");
-  answer.end(JSON.stringify({ origin: `127.0.0.1:${localPort}`, method, url, headers, body }));
+  answer.end(JSON.stringify({ origin: `${localAddress}:${localPort}`, method, url, headers, body }));
 }
 
 export function origins(t: Owner, count: number, handle?: RequestListener): Promise<Origin[]> {
