@@ -97,7 +97,7 @@ describe("what a route may ask and change", () => {
             { when: { method: "POST" }, respond: { body: "by method" } },
             { when: { method: ["PUT", "PATCH"] }, respond: { body: "by one of two methods" } },
             { when: { header: { "x-beta": true } }, respond: { body: "by a field that is there" } },
-            { when: { header: { accept: { matches: "application/json.*" } } }, respond: { body: "by a pattern" } },
+            { when: { header: { accept: { matches: "application/json" } } }, respond: { body: "by a pattern" } },
             { when: { query: { v: "2" } }, respond: { body: "by the query" } },
             { when: { query: { old: true }, header: { "x-new": false } }, respond: { body: "by both" } },
             { respond: { body: "otherwise" } },
@@ -134,9 +134,11 @@ describe("what a route may ask and change", () => {
     assert.equal(await body({ method: "POST" }), "by method");
     assert.equal(await body({ method: "PATCH" }), "by one of two methods");
     assert.equal(await body({ headers: { "x-beta": "" } }), "by a field that is there");
-    assert.equal(await body({ headers: { accept: "application/json;q=1" } }), "by a pattern");
+    assert.equal(await body({ headers: { accept: "text/html, application/json;q=1" } }), "by a pattern");
     assert.equal(await body({}, "?v=2"), "by the query");
     assert.equal(await body({}, "?v=21"), "otherwise");
+    assert.equal(await body({}, "?v=213"), "by a pattern for the whole");
+    assert.equal(await body({}, "?v=x213"), "otherwise");
     assert.equal(await body({}, "?old"), "by both");
     assert.equal(await body({ headers: { "x-new": "1" } }, "?old"), "otherwise");
   });

@@ -10,7 +10,13 @@ const method = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "a method, such
 const condition = z.union([
   z.boolean(),
   z.string(),
-  z.strictObject({ matches: z.string().min(1).max(1024).describe("Regular expression for the whole value") }),
+  z.strictObject({
+    matches: z
+      .string()
+      .min(1)
+      .max(1024)
+      .describe("Regular expression that occurs in the value; with ^ and $ for the whole of it"),
+  }),
 ]);
 
 const when = z
