@@ -98,6 +98,7 @@ describe("what a route may ask and change", () => {
             { when: { method: ["PUT", "PATCH"] }, respond: { body: "by one of two methods" } },
             { when: { header: { "x-beta": true } }, respond: { body: "by a field that is there" } },
             { when: { header: { accept: { matches: "application/json" } } }, respond: { body: "by a pattern" } },
+            { when: { query: { v: { matches: "^[0-9]{3}$" } } }, respond: { body: "by a pattern for the whole" } },
             { when: { query: { v: "2" } }, respond: { body: "by the query" } },
             { when: { query: { old: true }, header: { "x-new": false } }, respond: { body: "by both" } },
             { respond: { body: "otherwise" } },
