@@ -61,7 +61,7 @@ export class Connection implements RequestSink, Line, Reader {
     this.#socket = socket;
     this.server = shared;
     this.#watch = new Watch(shared, shared.clock.now());
-    this.output = new Output(socket, shared.tick);
+    this.output = new Output(socket, shared.tickEnd);
     this.peer = peer;
     this.#intake = new Intake(socket, reads, new RequestDecoder(shared.limits, this));
     this.#journal = new Journal(shared, peer, this.#intake, this.output);
@@ -127,15 +127,12 @@ export class Connection implements RequestSink, Line, Reader {
     this.#intake.decode(this, this.#exchange);
     const exchange = this.#exchange;
     if (exchange === null) {
-      this.output.flush();
       this.#noteHead();
       if (this.#inputEnded && this.#intake.empty) this.#finish();
     } else if (exchange.answer === Answer.whole) {
-      this.output.flush();
       if (exchange.closing) this.#complete(exchange);
     } else if (exchange.awaitsContinue && exchange.reading && exchange.answer === Answer.none) {
       exchange.sendContinue();
-      this.output.flush();
     }
     this.#steerReading();
   }
@@ -306,7 +303,7 @@ export class Connection implements RequestSink, Line, Reader {
       return;
     }
     const detail = refused?.message ?? "";
-    if (!begun) this.output.text(refusal(status, exchange?.head ?? null, id, detail, this.server.tick.dateLine()));
+    if (!begun) this.output.text(refusal(status, exchange?.head ?? null, id, detail, this.server.dateLine()));
     this.#finish();
   }
 

@@ -127,7 +127,7 @@ export class Door {
     });
     socket.on("error", () => socket.destroy());
     // Written before this returns: there is nothing before it.
-    socket.end(refusal(status, null, id, "", shared.tick.dateLine()), "latin1");
+    socket.end(refusal(status, null, id, "", shared.dateLine()), "latin1");
     if (this.#leaving.size < this.#census.leavingMax) {
       this.#leaving.set(socket, shared.clock.now());
       socket.on("close", () => this.#leaving.delete(socket));

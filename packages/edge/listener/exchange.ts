@@ -27,7 +27,6 @@ import { DRAIN_BYTES_MAX, JOIN_BYTES_MAX } from "./contract.ts";
 import { hasName, isDated, ownFieldsOnly } from "./fields.ts";
 import { Guards } from "./guards.ts";
 import { lostStream } from "./stream.ts";
-import type { Tick } from "./tick.ts";
 
 /** What an exchange needs of its connection. */
 export interface Line {
@@ -46,7 +45,8 @@ export interface Line {
     /** Records of requests are wanted. */
     readonly recording: boolean;
     readonly clock: Pick<Clock, "now">;
-    readonly tick: Pick<Tick, "dateLine">;
+    /** The current second's `date: …` line. */
+    dateLine(): string;
   };
   /** The body may be delivered (again). */
   wake(): void;
@@ -198,7 +198,7 @@ export class HttpExchange implements GuardedExchange {
 
     const kept = this.#ownFields(line, status, fields);
     if (kept === null) return;
-    let prepared = isDated(kept) ? "" : line.server.tick.dateLine();
+    let prepared = isDated(kept) ? "" : line.server.dateLine();
     prepared += `x-request-id: ${this.id}\r\n`;
     if (this.closing) prepared += "connection: close\r\n";
     else if (old) prepared += "connection: keep-alive\r\n";

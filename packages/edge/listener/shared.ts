@@ -1,12 +1,13 @@
 /**
- * What the connections of one listener have in common: limits, whom they tell, the request ids, the tick that they are in.
+ * What the connections of one listener have in common: limits, whom they tell, the request ids, the date, the end of their ticks.
  */
 import type { Socket } from "node:net";
 import type { AddressRanges, Clock, GuardedExchange, Logger } from "@tideway/base";
+import { formatHttpDate } from "@tideway/wire/fields";
+import { TickEnd } from "../sockets/index.ts";
 import { Census, type CensusOptions } from "./census.ts";
 import type { Connection } from "./connection.ts";
 import type { ListenerChanges, ListenerLimits, ListenerOptions, RequestRecord, UpgradeEnd } from "./contract.ts";
-import { Tick } from "./tick.ts";
 
 /** The last two digits of a count in base 36: they are looked up, the others change rarely. */
 const ID_LOWS: readonly string[] = Array.from({ length: 36 * 36 }, (_, low) => low.toString(36).padStart(2, "0"));
@@ -30,7 +31,9 @@ export class Shared {
 
   readonly onRecord: ((record: RequestRecord) => void) | undefined;
   readonly onUpgradeEnd: ((end: UpgradeEnd) => void) | undefined;
-  readonly tick: Tick;
+  readonly tickEnd: TickEnd;
+  #second = -1;
+  #dateLine = "";
   readonly #idPrefix: string;
   #idCount = 0;
   /** The id up to its last two digits. */
@@ -47,7 +50,7 @@ export class Shared {
     this.onExchange = (exchange) => options.onExchange(exchange);
     this.onRecord = options.onRecord === undefined ? undefined : (record) => options.onRecord?.(record);
     this.onUpgradeEnd = options.onUpgradeEnd === undefined ? undefined : (end) => options.onUpgradeEnd?.(end);
-    this.tick = new Tick(options.clock);
+    this.tickEnd = new TickEnd(options.clock);
     this.#idPrefix = `${options.random.id(6)}-`;
     this.#idHead = this.#idPrefix;
   }
@@ -77,6 +80,17 @@ export class Shared {
     const low = ++this.#idCount % ID_LOWS.length;
     if (low === 0) this.#idHead = this.#idPrefix + (this.#idCount / ID_LOWS.length).toString(36);
     return this.#idHead + (this.#idCount < ID_LOWS.length ? low.toString(36) : ID_LOWS[low]!);
+  }
+
+  /** The current second's `date: …` line. */
+  dateLine(): string {
+    const wall = this.clock.wall();
+    const second = Math.floor(wall / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#dateLine = `date: ${formatHttpDate(wall)}\r\n`;
+    }
+    return this.#dateLine;
   }
 
   /** A connection has closed, upgraded or not: its bytes are counted, and its place is free. */

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
-import { FakeClock } from "@tideway/base/testing";
-import type { RawAnswer } from "../upstream/testing.ts";
+import { type RawAnswer, SocketClock } from "../upstream/testing.ts";
 import { ask, ok, raw, rig } from "./rig.testing.ts";
 import { FakeExchange } from "./testing.ts";
 
@@ -127,7 +126,7 @@ describe("when every instance is down", () => {
 
 describe("a busy service", () => {
   it("answers 503 with Retry-After to who waited too long", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const server = await raw(() => {});
     const { proxy } = await rig([server], { clock, requestsMax: 1, health: { everyMs: 1e9 } });
     void ask(proxy);

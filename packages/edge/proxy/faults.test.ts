@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ExchangeEnd } from "@tideway/base";
-import { FakeClock, SeededRandom } from "@tideway/base/testing";
+import { SeededRandom } from "@tideway/base/testing";
 import { Service } from "../upstream/index.ts";
-import { type RawAnswer, WatchedLog } from "../upstream/testing.ts";
+import { type RawAnswer, SocketClock, WatchedLog } from "../upstream/testing.ts";
 import { createProxy } from "./index.ts";
 import { ask, ok, open, raw, rig, until } from "./rig.testing.ts";
 import { FakeExchange } from "./testing.ts";
@@ -100,7 +100,7 @@ describe("an upstream that misbehaves", () => {
   });
 
   it("does not answer in time: 504", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const server = await raw(() => {});
     const log = new WatchedLog();
     const service = new Service({ name: "web", clock, random: new SeededRandom(1), logger: log });

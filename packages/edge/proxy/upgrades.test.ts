@@ -3,10 +3,9 @@ import { EventEmitter, once } from "node:events";
 import { createConnection, createServer, type Socket } from "node:net";
 import { describe, it } from "node:test";
 import type { ByteStream } from "@tideway/base";
-import { FakeClock } from "@tideway/base/testing";
 import { Tunnels } from "../tunnel/index.ts";
 import type { Service } from "../upstream/index.ts";
-import type { RawAnswer, RawServer, WatchedLog } from "../upstream/testing.ts";
+import { type RawAnswer, type RawServer, SocketClock, type WatchedLog } from "../upstream/testing.ts";
 import type { ProxyOptions, ProxyTarget } from "./index.ts";
 import { ask, ok, open, raw, rig, until } from "./rig.testing.ts";
 import { FakeExchange } from "./testing.ts";
@@ -221,7 +220,7 @@ describe("an upgrade", () => {
   });
 
   it("is closed on both sides when no byte moves for its limit, not while one does", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const { client, exchange, proxy, server } = await upgraded(accepts, { clock, upgradeIdleMs: 1000 });
     await exchange.over;
     const got = gather(client);
@@ -243,7 +242,7 @@ describe("an upgrade", () => {
   });
 
   it("is not idle while its reader takes what waits for it, and is when it stops", () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const tunnels = new Tunnels(clock, 1000);
     const [client, upstream] = [new SlowStream(), new SlowStream()];
     tunnels.open(client, upstream);
@@ -259,7 +258,7 @@ describe("an upgrade", () => {
   });
 
   it("has no limit of silence unless one is given", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const { client, exchange, proxy } = await upgraded(accepts, { clock });
     await exchange.over;
     const got = gather(client);

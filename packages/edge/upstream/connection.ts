@@ -17,7 +17,7 @@ import {
   type ResponseHead,
   type ResponseSink,
 } from "@tideway/wire/http1";
-import { onread, ReadBuffer } from "../sockets/index.ts";
+import { onread, ReadBuffer, TextWriter } from "../sockets/index.ts";
 import { type UpstreamFault, UpstreamFaultCode, type UpstreamHandler, type UpstreamLimits } from "./contract.ts";
 import { isOwnFault } from "./faults.ts";
 import type { Instance } from "./instance.ts";
@@ -51,6 +51,7 @@ export class UpstreamConnection implements ResponseSink {
   readonly #socket: Socket;
   readonly #decoder: ResponseDecoder;
   readonly #read = new ReadBuffer();
+  readonly #writer: TextWriter;
   readonly #clock: Clock;
   readonly #limits: UpstreamLimits;
   #state: State = State.busy;
@@ -60,7 +61,6 @@ export class UpstreamConnection implements ResponseSink {
   #served = 0;
   #sentWhole = false;
   #chunked = false;
-  #corked = false;
   #heldBytes = 0;
   #release: (() => void) | null = null;
   /** The socket's buffer is full. */
@@ -95,6 +95,7 @@ export class UpstreamConnection implements ResponseSink {
       onread: onread(this.#read, (bytesRead) => this.#onRead(bytesRead)),
     });
     this.#socket = socket;
+    this.#writer = new TextWriter(socket, instance.tickEnd);
     socket.on("connect", () => {
       this.#connected = true;
       this.#progressAt = this.#clock.now();
@@ -133,17 +134,16 @@ export class UpstreamConnection implements ResponseSink {
     this.#chunked = framing === Framing.chunked;
     this.#sentWhole = framing === 0 || framing === Framing.none;
     this.#decoder.begin(method, upgradeAsked);
-    this.#socket.write(head, "latin1");
+    this.#writer.gather(head);
+    if (!this.#sentWhole) this.#writer.flush();
   }
 
   /** Holds back what is sent until `uncork`, so that a head and a body that is already here leave in one write. */
   cork(): void {
-    this.#corked = true;
     this.#socket.cork();
   }
 
   uncork(): void {
-    this.#corked = false;
     this.#socket.uncork();
   }
 
@@ -152,7 +152,7 @@ export class UpstreamConnection implements ResponseSink {
    * reset: written before that answer is read, a piece would fail, and take the answer with it.
    */
   #hold(bytes: number): void {
-    if (this.#corked || this.#answer !== Answer.none) return;
+    if (this.#socket.writableCorked > 0 || this.#answer !== Answer.none) return;
     this.#heldBytes += bytes;
     if (this.#heldBytes > heldBytesMax) return;
     this.cork();
@@ -195,7 +195,7 @@ export class UpstreamConnection implements ResponseSink {
 
   /** Everything that was sent has left: nothing of it is held here. */
   get flushed(): boolean {
-    return this.#socket.writableLength === 0;
+    return this.#writer.waiting === 0;
   }
 
   /** A piece of what `onUpstreamBody` is given, within that call, as bytes that last: a copy when it is small. */
@@ -225,6 +225,7 @@ export class UpstreamConnection implements ResponseSink {
   }
 
   #onData(chunk: Buffer): void {
+    if (this.#writer.gathered > 0) return void this.#onBroken("an answer before its request");
     if (this.#state !== State.busy || this.#handler === null || this.#answer === Answer.whole) {
       // Bytes that nobody asked for: whatever they are, the next response could not be trusted (rule 15).
       this.#close();
@@ -269,7 +270,7 @@ export class UpstreamConnection implements ResponseSink {
 
   onFault(fault: HttpFault): void {
     const code = fault.code === "TRUNCATED" ? UpstreamFaultCode.broken : UpstreamFaultCode.malformed;
-    this.#fault = { code, reached: true, detail: `${fault.code}: ${fault.message}` };
+    this.#fault = { code, reached: this.#writer.gathered === 0, detail: `${fault.code}: ${fault.message}` };
   }
 
   #finish(clean: boolean): void {
@@ -278,7 +279,7 @@ export class UpstreamConnection implements ResponseSink {
     this.#handler = null;
     this.#read.forget();
     // A response that overtook its request (413 in the middle of an upload) leaves the framing in doubt: never reused.
-    const whole = this.#sentWhole && this.#socket.writableLength === 0;
+    const whole = this.#sentWhole && this.#writer.waiting === 0;
     if (clean && whole && this.#head?.keepAlive === true && this.#idleMs > 0 && !this.#socket.readableEnded) {
       this.#head = null;
       this.#state = State.idle;
@@ -323,7 +324,7 @@ export class UpstreamConnection implements ResponseSink {
       return;
     }
     const code = this.#connected ? UpstreamFaultCode.broken : UpstreamFaultCode.refused;
-    this.#fail({ code, reached: this.#connected, detail: reason });
+    this.#fail({ code, reached: this.#connected && this.#writer.gathered === 0, detail: reason });
   }
 
   #fail(fault: UpstreamFault): void {

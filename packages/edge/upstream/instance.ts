@@ -3,6 +3,7 @@
  * a bound on all of them, and the count of requests under way that balancing looks at. Refuses to choose.
  */
 import type { ClientInfo, Clock } from "@tideway/base";
+import { TickEnd } from "../sockets/index.ts";
 import { UpstreamConnection } from "./connection.ts";
 import type { UpstreamLimits } from "./contract.ts";
 import { type ProxyVersion, proxyHeader } from "./header.ts";
@@ -18,11 +19,14 @@ export class Instance extends Member {
   #proxyProtocol: ProxyVersion | null = null;
   /** Connections with requests whose body has not come whole. */
   #uploads = 0;
+  /** Heads of a tick leave together. */
+  readonly tickEnd: TickEnd;
 
   constructor(address: MemberAddress, owner: MemberOwner, clock: Clock, limits: UpstreamLimits, now: number) {
     super(address, owner, now);
     this.#clock = clock;
     this.#limits = limits;
+    this.tickEnd = new TickEnd(clock);
   }
 
   get idleCount(): number {

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { describe, it } from "node:test";
-import { FakeClock } from "@tideway/base/testing";
 import type { Resolve, ServiceSettings } from "./index.ts";
 import { ok, raw, Sent, serviceOf, until, withInstance } from "./sent.testing.ts";
-import { asker, type RawAnswer } from "./testing.ts";
+import { asker, type RawAnswer, SocketClock } from "./testing.ts";
 
 const answers: RawAnswer = (socket) => socket.write(ok);
 const states = (service: { status(): { instances: readonly { id: string; state: string }[] } }) =>
@@ -79,7 +78,7 @@ describe("a service that is configured anew", () => {
   });
 
   it("limits hold for connections that are open already", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const server = await raw((socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\na"));
     const { service } = await withInstance(server, { clock, health: { everyMs: 1e9 } });
     const sent = new Sent(service);
@@ -139,7 +138,7 @@ describe("a service of names", () => {
   });
 
   it("that does not resolve answers nobody, at once after a while; another service is not touched by that", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const { resolve, fail } = zone();
     const { service } = serviceOf({ clock, resolve, upstreams: [{ host: "app.test", port: 1 }] });
     const other = (await withInstance(await raw(answers))).service;
@@ -154,7 +153,7 @@ describe("a service of names", () => {
   });
 
   it("a dead one at the start: requests wait as long as one may hope, then are refused at once", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const { service } = serviceOf({
       clock,
       upstreams: [{ host: "192.0.2.1", port: 1 }],
@@ -190,7 +189,7 @@ describe("the queue", () => {
   });
 
   it("who waited too long is refused, in whatever order the deadlines are", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const server = await raw(() => {});
     const settings: ServiceSettings = { requestsMax: 1, health: { everyMs: 1e9 } };
     const { service } = await withInstance(server, { clock, ...settings });
@@ -280,7 +279,7 @@ describe("what a service tells of itself", () => {
   });
 
   it("a breaker that is open refuses at once, and lets trials through after its time", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     let works = false;
     const server = await raw((socket) => (works ? socket.write(ok) : socket.destroy()));
     const { service } = await withInstance(server, {

@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "@tideway/base";
+import { FakeClock } from "@tideway/base/testing";
 import type { Asker } from "./contract.ts";
 
 /** Called with each request's head (as text, CRLFCRLF included) and how many came before it, on all connections. */
@@ -109,4 +110,11 @@ export function asker(fields: readonly string[] = [], address = "192.0.2.7", sec
     upgrade: "",
   };
   return { head, client: { address, port: 4000, localPort: 80, secure } };
+}
+
+/** Timers wait to be moved; the end of a tick is the real one, for the sockets are real. */
+export class SocketClock extends FakeClock {
+  override defer(run: () => void): void {
+    setImmediate(run);
+  }
 }

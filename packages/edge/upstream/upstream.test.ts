@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import { describe, it } from "node:test";
 import { FakeClock } from "@tideway/base/testing";
 import { ok, raw, Sent, serviceOf, until, withInstance } from "./sent.testing.ts";
-import { RawServer } from "./testing.ts";
+import { RawServer, SocketClock } from "./testing.ts";
 
 describe("a pooled connection", () => {
   it("is used again for the next request, the last used one first", async () => {
@@ -74,7 +74,7 @@ describe("a pooled connection", () => {
   });
 
   it("is closed after its idle time: ours, or the server's less four seconds", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const server = await raw((socket, _head, index) =>
       socket.write(index === 0 ? ok.replace("content", "keep-alive: timeout=10\r\ncontent") : ok),
     );
@@ -92,7 +92,7 @@ describe("a pooled connection", () => {
 
 describe("deadlines", () => {
   it("no first byte in time is a fault, and counts against the instance", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const server = await raw(() => {});
     const { service } = await withInstance(server, { clock, health: { everyMs: 1e9 } });
     const sent = new Sent(service);
@@ -106,7 +106,7 @@ describe("deadlines", () => {
   });
 
   it("an interim response is passed on, and begins the wait anew", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     let held: Socket | null = null;
     const server = await raw((socket) => {
       held = socket;
@@ -122,7 +122,7 @@ describe("deadlines", () => {
   });
 
   it("a body that goes on slowly has no deadline", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     let held: Socket | null = null;
     const server = await raw((socket) => {
       held = socket;
@@ -139,7 +139,7 @@ describe("deadlines", () => {
 
 describe("the silence of a body", () => {
   async function halfAnswered(upstreamBodyIdleMs: number) {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     let held: Socket | null = null;
     const server = await raw((socket) => {
       held = socket;
@@ -265,7 +265,7 @@ describe("instances at run time", () => {
     ["garbage", "SSH-2.0-OpenSSH\r\n"],
   ] as const) {
     it(`a probe answered by ${rule} does not pass`, async () => {
-      const clock = new FakeClock();
+      const clock = new SocketClock();
       let asked = 0;
       const server = await raw((socket) => {
         asked++;
@@ -340,7 +340,7 @@ describe("waiting", () => {
   });
 
   it("a managed service waits for an instance to appear, to a deadline", async () => {
-    const clock = new FakeClock();
+    const clock = new SocketClock();
     const { service } = serviceOf({ clock, managed: true, limits: { upstreamWaitMs: 5_000 } });
     const sent = new Sent(service);
     clock.advance(4_900);
