@@ -26,4 +26,5 @@ const server = createServer({ noDelay: true }, (socket) => {
   });
   socket.on("error", () => socket.destroy());
 });
-server.listen(0, "127.0.0.1", () => announce((server.address() as AddressInfo).port));
+// A crowd comes at once: who finds no room in the queue would try again after seconds.
+server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => announce((server.address() as AddressInfo).port));
