@@ -18,7 +18,16 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function startHaproxy(sections: string, port: number): Promise<void> {
+/** Starts HAProxy on a port that was free; somebody else may have taken it meanwhile, then on another one. */
+async function startHaproxy(sectionsAt: (port: number) => string): Promise<number> {
+  for (let tries = 1; tries <= 10; tries++) {
+    const port = await freePort();
+    if (await startsAt(port, sectionsAt(port))) return port;
+  }
+  throw new Error("HAProxy did not start on any of ten ports");
+}
+
+async function startsAt(port: number, sections: string): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), "tideway-haproxy-"));
   const timeouts = "timeout connect 5s\n  timeout client 60s\n  timeout server 60s";
   writeFileSync(join(folder, "haproxy.cfg"), `defaults\n  ${timeouts}\n${sections}\n`);
@@ -31,12 +40,14 @@ async function startHaproxy(sections: string, port: number): Promise<void> {
       rmSync(folder, { recursive: true });
     },
   });
-  for (let listening = false; !listening && haproxy.exitCode === null; ) {
+  for (let listening = false; !listening; ) {
+    if (haproxy.exitCode !== null) return false;
     listening = await connected(port).then(
       (socket) => socket.destroy() !== null,
       () => false,
     );
   }
+  return true;
 }
 
 describe("beside HAProxy", { skip: requires("haproxy") }, () => {
@@ -47,14 +58,13 @@ describe("beside HAProxy", { skip: requires("haproxy") }, () => {
     ["send-proxy-v2", "v2"],
   ] as const) {
     it(`a client that comes by ${into} and goes on by ${out} is known behind us`, async () => {
-      const behind = await freePort();
       const answers = '  http-request return status 200 content-type text/plain lf-string "client %[src]:%[src_port]"';
-      await startHaproxy(`frontend f\n  mode http\n  bind 127.0.0.1:${behind} accept-proxy\n${answers}`, behind);
+      const behind = await startHaproxy(
+        (at) => `frontend f\n  mode http\n  bind 127.0.0.1:${at} accept-proxy\n${answers}`,
+      );
       const { port } = await tcpRig([{ port: behind }], { proxyProtocol: true }, { proxyProtocol: out });
-      const front = await freePort();
-      await startHaproxy(
-        `listen f\n  mode tcp\n  bind 127.0.0.1:${front}\n  server s 127.0.0.1:${port} ${into}`,
-        front,
+      const front = await startHaproxy(
+        (at) => `listen f\n  mode tcp\n  bind 127.0.0.1:${at}\n  server s 127.0.0.1:${port} ${into}`,
       );
       const client = await connected(front, "127.0.0.1", "127.0.0.9");
       const heard = hear(client);
