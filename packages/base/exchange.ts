@@ -17,9 +17,9 @@ export type FieldList = string[];
  * Where what was made of a head is left for the next head with the very same fields, for making it takes more time than
  * reading them. `by` is what it was made from besides, to be compared by whoever reads it; null while nothing was made.
  */
-export interface Memo<Made> {
+export interface Memo {
   by: object | null;
-  made: Made;
+  made: unknown;
 }
 
 /** A request's head as parsed: nothing in it is raw, everything in it was checked (RFC 9112). */
@@ -42,7 +42,7 @@ export interface RequestHead {
   /** All end-to-end and hop-by-hop fields as received, names in lower case. Frozen: heads of one connection may share it. */
   readonly fields: FieldList;
   /** Shared by heads of one connection with the very same fields and authority; absent while nobody expects another. */
-  readonly memo?: Memo<string> | undefined;
+  readonly memo?: Memo | undefined;
   /** Bytes of the body: 0 for none, a length, or -1 when it is chunked (unknown until its end). */
   readonly bodyLength: number;
   /** The protocol that the client asks to upgrade to, in lower case; empty unless `Connection: upgrade` was well formed. */

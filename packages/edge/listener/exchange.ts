@@ -45,8 +45,8 @@ export interface Line {
     /** Records of requests are wanted. */
     readonly recording: boolean;
     readonly clock: Pick<Clock, "now">;
-    /** The current second's `date: …` line. */
-    dateLine(): string;
+    /** The beginning of an answer's request id line, behind the date unless the answer has one. */
+    idLine(dated: boolean): string;
   };
   /** The body may be delivered (again). */
   wake(): void;
@@ -170,7 +170,7 @@ export class HttpExchange implements GuardedExchange {
   inform(status: number, fields: FieldList): void {
     if (this.#line === null || this.answer !== Answer.none || this.head.version === 10) return;
     assert(status > 100 && status < 200 && status !== 101, "an interim response is 102 to 199");
-    this.#sendHead(this.#line, status, ownFieldsOnly(fields), Framing.none, "");
+    this.#sendHead(this.#line, status, ownFieldsOnly(fields), Framing.none, "", "");
   }
 
   respond(status: number, fields: FieldList, bodyLength: number): void {
@@ -198,11 +198,11 @@ export class HttpExchange implements GuardedExchange {
 
     const kept = this.#ownFields(line, status, fields);
     if (kept === null) return;
-    let prepared = isDated(kept) ? "" : line.server.dateLine();
-    prepared += `x-request-id: ${this.id}\r\n`;
-    if (this.closing) prepared += "connection: close\r\n";
-    else if (old) prepared += "connection: keep-alive\r\n";
-    if (!this.#sendHead(line, status, kept, this.#framing, prepared)) return;
+    const idLine = line.server.idLine(isDated(kept));
+    let own = `${this.id}\r\n`;
+    if (this.closing) own += "connection: close\r\n";
+    else if (old) own += "connection: keep-alive\r\n";
+    if (!this.#sendHead(line, status, kept, this.#framing, idLine, own)) return;
     this.answer = Answer.streaming;
     this.status = status;
     if (line.server.recording) this.headAt = line.server.clock.now();
@@ -366,9 +366,9 @@ export class HttpExchange implements GuardedExchange {
    * False when the head holds what may not be sent. Thrown from here that might end in an event of the target's where
    * nobody catches it.
    */
-  #sendHead(line: Line, status: number, fields: FieldList, framing: number, prepared: string): boolean {
+  #sendHead(line: Line, status: number, fields: FieldList, framing: number, prepared: string, own: string): boolean {
     try {
-      line.output.text(encodeResponseHead(status, fields, framing, prepared));
+      line.output.text(encodeResponseHead(status, fields, framing, prepared, own));
       return true;
     } catch (error) {
       line.failed(this, error);

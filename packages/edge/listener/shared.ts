@@ -9,6 +9,8 @@ import { Census, type CensusOptions } from "./census.ts";
 import type { Connection } from "./connection.ts";
 import type { ListenerChanges, ListenerLimits, ListenerOptions, RequestRecord, UpgradeEnd } from "./contract.ts";
 
+const ID_LINE = "x-request-id: ";
+
 /** The last two digits of a count in base 36: they are looked up, the others change rarely. */
 const ID_LOWS: readonly string[] = Array.from({ length: 36 * 36 }, (_, low) => low.toString(36).padStart(2, "0"));
 
@@ -34,6 +36,7 @@ export class Shared {
   readonly tickEnd: TickEnd;
   #second = -1;
   #dateLine = "";
+  #datedIdLine = "";
   readonly #idPrefix: string;
   #idCount = 0;
   /** The id up to its last two digits. */
@@ -89,8 +92,16 @@ export class Shared {
     if (second !== this.#second) {
       this.#second = second;
       this.#dateLine = `date: ${formatHttpDate(wall)}\r\n`;
+      this.#datedIdLine = this.#dateLine + ID_LINE;
     }
     return this.#dateLine;
+  }
+
+  /** The beginning of an answer's request id line, behind the date unless the answer has one. */
+  idLine(dated: boolean): string {
+    if (dated) return ID_LINE;
+    this.dateLine();
+    return this.#datedIdLine;
   }
 
   /** A connection has closed, upgraded or not: its bytes are counted, and its place is free. */

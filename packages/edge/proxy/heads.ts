@@ -13,7 +13,14 @@ import {
   type TraceSource,
   withoutTrace,
 } from "@tideway/wire/fields";
-import { encodeFieldLines, encodeRequestHead, Framing, type ResponseHead, writeOnce } from "@tideway/wire/http1";
+import {
+  encodeFieldLines,
+  encodeRequestHead,
+  Framing,
+  inOnePiece,
+  type ResponseHead,
+  writeOnce,
+} from "@tideway/wire/http1";
 import type { RouteContext, Tracing } from "./proxy.ts";
 
 /**
@@ -48,7 +55,7 @@ export function finalFields({ fields, memo }: ResponseHead): FieldList {
     memo.made = writeOnce(responseFields(fields));
     memo.by = removedFromResponses;
   }
-  return memo.made;
+  return memo.made as FieldList;
 }
 
 /** The path as the service sees it: the matched prefix removed, or another in its place. `*` has none. */
@@ -67,43 +74,72 @@ export function requestHead(
   upgrade: string,
 ): string {
   const { head } = exchange;
-  const target = forwardedPath(head.path, route) + head.query;
   const host = hostOf(route.hostField, head, instance);
-  const received = tracing === null || isRemembered(exchange) ? null : readTrace(head.fields);
-  let own = `x-request-id: ${exchange.id}\r\n`;
+  const made = upgrade === "" && route.requestFields === null ? madeOf(exchange) : null;
+  const received = tracing === null || made !== null ? null : readTrace(head.fields);
+  let trace = "";
   if (received !== null && received !== "") exchange.trace = received;
-  else if (tracing !== null && tracing.source !== null) own += newTrace(exchange, tracing.source, tracing.flags);
-  if (route.requestFields === null && upgrade === "" && received !== "") {
-    const lines = passingLines(exchange) + own;
-    return encodeRequestHead(head.method, target, none, requestFraming(head), lines, hostLine(host, head));
+  else if (tracing !== null && tracing.source !== null) trace = newTrace(exchange, tracing.source, tracing.flags);
+  if (made?.head === head && made.route === route && made.host === host) {
+    if (made.front === "") made.front = inOnePiece(frontOf(head, route, host, made.lines));
+    return `${made.front}${exchange.id}\r\n${trace}\r\n`;
+  }
+  if (made !== null) {
+    made.head = head;
+    made.route = route;
+    made.host = host;
+    made.front = "";
+  }
+  if (upgrade === "" && route.requestFields === null && received !== "") {
+    const lines = made?.lines ?? passingLines(exchange);
+    return `${frontOf(head, route, host, lines)}${exchange.id}\r\n${trace}\r\n`;
   }
   let fields = ["host", host, ...passingFields(exchange)];
   if (received === "") fields = withoutTrace(fields);
-  let lines = forwardingLines(exchange) + own;
+  let lines = `${forwardingLines(exchange)}x-request-id: ${exchange.id}\r\n${trace}`;
   if (route.requestFields !== null) {
     fields = route.requestFields(withLines(fields, lines), exchange);
     lines = "";
   }
   lines += connectionLines(head.fields, upgrade);
+  const target = forwardedPath(head.path, route) + head.query;
   return encodeRequestHead(head.method, target, fields, requestFraming(head), lines);
 }
 
-/** The lines were made before, for this client, and the fields speak of no trace. */
-function isRemembered({ head, client }: Exchange): boolean {
-  return head.memo !== undefined && head.memo.by === client;
+/** What is the same for every request of a client with the same fields, and more for the same head. */
+interface Made {
+  readonly lines: string;
+  /** The last head with these fields, where it went, and its text up to the request id; empty until it came twice in a row. */
+  head: RequestHead | null;
+  route: RouteContext | null;
+  host: string;
+  front: string;
 }
 
-/** All lines that are the same for every request of this client with these fields; made once when they come again and again. */
-function passingLines(exchange: Exchange): string {
+/** Null while nobody expects another request with these fields, or they speak of a trace, which is another one each time. */
+function madeOf(exchange: Exchange): Made | null {
   const { head, client } = exchange;
   const { memo } = head;
-  if (memo?.by === client) return memo.made;
-  const made = encodeFieldLines(passingFields(exchange)) + forwardingLines(exchange) + connectionLines(head.fields, "");
-  if (memo !== undefined && readTrace(head.fields) === null) {
-    memo.made = made;
-    memo.by = client;
-  }
+  if (memo === undefined) return null;
+  if (memo.by === client) return memo.made as Made;
+  if (readTrace(head.fields) !== null) return null;
+  const made: Made = { lines: passingLines(exchange), head: null, route: null, host: "", front: "" };
+  memo.made = made;
+  memo.by = client;
   return made;
+}
+
+/** All up to the request id. `lines` are what `passingLines` gives. */
+function frontOf(head: RequestHead, route: RouteContext, host: string, lines: string): string {
+  const target = forwardedPath(head.path, route) + head.query;
+  const own = `${lines}x-request-id: `;
+  return encodeRequestHead(head.method, target, none, requestFraming(head), own, hostLine(host, head)).slice(0, -2);
+}
+
+/** The lines of all fields but `host`, framing and what is each request's own. */
+function passingLines(exchange: Exchange): string {
+  const lines = connectionLines(exchange.head.fields, "");
+  return encodeFieldLines(passingFields(exchange)) + forwardingLines(exchange) + lines;
 }
 
 /** The client's own fields that go on. */

@@ -47,6 +47,11 @@ export function ownBytes(text: string): Buffer {
   return Buffer.from(text, "latin1");
 }
 
+/** The same latin1 text in one piece: what was joined is kept as a tree, which is walked each time that it is written. */
+export function inOnePiece(text: string): string {
+  return latin1(ownBytes(text), 0, text.length);
+}
+
 /** Up to this many bytes are compared here: calling the runtime for them would take longer. */
 const SHORT_BYTES_MAX = 160;
 /** What differs does so in these, mostly. */

@@ -39,7 +39,7 @@ export interface ResponseHead {
   /** As received, names in lower case. Frozen: heads of one connection may share it. */
   readonly fields: FieldList;
   /** Shared by heads of one connection with the very same fields; absent while nobody expects another. */
-  readonly memo?: Memo<FieldList> | undefined;
+  readonly memo?: Memo | undefined;
   /** Bytes of the body that follow: 0 for none (also for HEAD, 204, 304 and 101), a length, or -1 when unknown. */
   readonly bodyLength: number;
   /** What `content-length` said, -1 when it said nothing: what HEAD and 304 describe. */

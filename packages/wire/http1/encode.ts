@@ -4,7 +4,7 @@
  * ours, for decoders let none through, so it is asserted (rule 14). Framing fields are set here and nowhere else.
  */
 import { assert, type FieldList } from "@tideway/base";
-import { isToken } from "./bytes.ts";
+import { inOnePiece, isToken } from "./bytes.ts";
 import { Framing } from "./framing.ts";
 import { isKnownName } from "./names.ts";
 
@@ -106,11 +106,32 @@ export function encodeRequestHead(
   return `${method} ${target} HTTP/1.1\r\n${leading}${encodeFieldLines(fields)}${framingLine(framing)}${prepared}\r\n`;
 }
 
-/** A response's head, final or interim; see {@link encodeRequestHead}. */
-export function encodeResponseHead(status: number, fields: FieldList, framing: number, prepared = ""): string {
+/**
+ * A response's head, final or interim. `prepared` and `own` together are further lines, each ended by CRLF, that the caller
+ * vouches for. Of a list that was written once, all but `own` is kept for the next head with the same.
+ */
+export function encodeResponseHead(
+  status: number,
+  fields: FieldList,
+  framing: number,
+  prepared = "",
+  own = "",
+): string {
+  const once = (fields as Keeper)[written];
+  if (once === undefined) return `${responseFront(status, fields, framing, prepared)}${own}\r\n`;
+  if (once.status !== status || once.framing !== framing || once.prepared !== prepared) {
+    once.front = inOnePiece(responseFront(status, fields, framing, prepared));
+    once.status = status;
+    once.framing = framing;
+    once.prepared = prepared;
+  }
+  return `${once.front}${own}\r\n`;
+}
+
+function responseFront(status: number, fields: FieldList, framing: number, prepared: string): string {
   const line = statusLines[status];
   assert(line !== undefined && line !== "", "a status is between 100 and 599");
-  return `${line}${encodeFieldLines(fields)}${framingLine(framing)}${prepared}\r\n`;
+  return `${line}${encodeFieldLines(fields)}${framingLine(framing)}${prepared}`;
 }
 
 /** The lines of a list that was written once; see {@link writeOnce}. */
@@ -120,8 +141,16 @@ export interface WrittenFields {
   readonly dated: boolean;
 }
 
+/** With the last head that was encoded with it, up to what was that one's own. */
+interface Written extends WrittenFields {
+  status: number;
+  framing: number;
+  prepared: string;
+  front: string;
+}
+
 const written = Symbol("written");
-type Keeper = FieldList & { readonly [written]?: WrittenFields };
+type Keeper = FieldList & { readonly [written]?: Written };
 
 /** What the layer that sends a head sets itself. */
 const setBySender = "connection keep-alive proxy-connection x-request-id".split(" ");
@@ -132,7 +161,14 @@ const setBySender = "connection keep-alive proxy-connection x-request-id".split(
  */
 export function writeOnce(fields: FieldList): FieldList {
   for (const name of setBySender) assert(!fieldNamed(fields, name), `${name} is set by who sends the message`);
-  const value: WrittenFields = { lines: encodeFieldLines(fields), dated: fieldNamed(fields, "date") };
+  const value: Written = {
+    lines: encodeFieldLines(fields),
+    dated: fieldNamed(fields, "date"),
+    status: 0,
+    framing: 0,
+    prepared: "",
+    front: "",
+  };
   return Object.freeze(Object.defineProperty(fields, written, { value })) as FieldList;
 }
 

@@ -1,5 +1,5 @@
 /** Front door of `wire/http1`: HTTP/1.1 messages, bytes to values and back. */
-export { latin1 } from "./bytes.ts";
+export { inOnePiece, latin1 } from "./bytes.ts";
 export type * from "./contract.ts";
 export {
   chunkEnd,

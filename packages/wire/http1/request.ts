@@ -52,7 +52,7 @@ interface FieldFacts {
   readonly host: Authority;
   readonly upgrade: string;
   readonly meta: RequestMeta;
-  readonly memo: Memo<string> | undefined;
+  readonly memo: Memo | undefined;
 }
 
 /**
@@ -204,7 +204,7 @@ export class RequestDecoder {
       host: this.#host,
       upgrade: version === 11 && length === 0 ? readUpgrade() : "",
       meta: metas[(keepAlive ? 1 : 0) + (expectContinue ? 2 : 0)]!,
-      memo: repeats ? { by: null, made: "" } : undefined,
+      memo: repeats ? { by: null, made: null } : undefined,
     };
     const head = readTarget(firstLine, start, method, facts);
     if (typeof head === "string") return void this.#fail(head, 0);

@@ -146,7 +146,7 @@ export class ResponseDecoder {
     const head: ResponseHead = Object.freeze({
       status,
       fields,
-      memo: repeats ? { by: null, made: fields } : undefined,
+      memo: repeats ? { by: null, made: null } : undefined,
       bodyLength: framing < 0 ? -1 : framing,
       contentLength: seen.lengthCount === 0 ? -1 : length,
       keepAlive: persistent && !doubtful && framing !== UNTIL_CLOSE && status !== 101,
