@@ -11,14 +11,14 @@ import { type ByteStream, ExchangeEnd, type FieldList, type RequestHead } from "
 import { type HttpFault, Phase, RequestDecoder, type RequestMeta, type RequestSink } from "@tideway/wire/http1";
 import type { ReadBuffer } from "../sockets/index.ts";
 import type { Peer } from "./client.ts";
-import { DRAIN_BYTES_MAX, LINGER_BYTES_MAX, LINGER_MS, LINGER_STOPPING_MS } from "./contract.ts";
+import { DRAIN_BYTES_MAX, FORGET_MS, LINGER_BYTES_MAX, LINGER_MS, LINGER_STOPPING_MS } from "./contract.ts";
 import { Answer, HttpExchange, type Line } from "./exchange.ts";
 import { Intake } from "./intake.ts";
 import { Journal } from "./journal.ts";
 import { Output } from "./output.ts";
 import { Limit, type Refused, refusal } from "./refusal.ts";
 import type { Shared } from "./shared.ts";
-import { type Incoming, type Reader, untouched } from "./stream.ts";
+import { disown, type Incoming, own, type Reader, type SocketOwner, untouched } from "./stream.ts";
 import { Verdict, Watch } from "./watch.ts";
 
 const State = {
@@ -35,7 +35,7 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
-export class Connection implements RequestSink, Line, Reader {
+export class Connection implements RequestSink, SocketOwner, Line, Reader {
   readonly #socket: Socket;
   readonly #reads: ReadBuffer;
   readonly server: Shared;
@@ -65,10 +65,7 @@ export class Connection implements RequestSink, Line, Reader {
     this.peer = peer;
     this.#intake = new Intake(socket, reads, new RequestDecoder(shared.limits, this));
     this.#journal = new Journal(shared, peer, this.#intake, this.output);
-    socket.on("drain", this.#onDrain);
-    socket.on("end", this.#onEnd);
-    socket.on("error", this.#onError);
-    socket.on("close", this.#onClose);
+    own(socket, this);
   }
 
   /** Since when it has been between requests with nothing of the next one read, so that closing does no harm; or -1. */
@@ -90,12 +87,12 @@ export class Connection implements RequestSink, Line, Reader {
     }
   }
 
-  readonly #onDrain = (): void => {
+  onSocketDrain(): void {
     if (this.#exchange === null) this.#pump();
     else this.#exchange.drained();
-  };
+  }
 
-  readonly #onEnd = (): void => {
+  onSocketEnd(): void {
     this.#inputEnded = true;
     this.#watch.inputEnded(this.server.clock.now());
     const exchange = this.#exchange;
@@ -110,16 +107,16 @@ export class Connection implements RequestSink, Line, Reader {
       this.#lose(ExchangeEnd.gone);
       this.#socket.destroy();
     }
-  };
+  }
 
-  readonly #onError = (error: Error): void => {
+  onSocketError(error: Error): void {
     this.#journal.lineFailed(error);
-  };
+  }
 
-  readonly #onClose = (): void => {
+  onSocketClose(): void {
     this.#lose(ExchangeEnd.gone);
     this.#leave();
-  };
+  }
 
   /** Decodes as far as the exchanges allow, writes what is due, then reads on or pauses the socket. */
   #pump(): void {
@@ -257,8 +254,7 @@ export class Connection implements RequestSink, Line, Reader {
     exchange.detach();
     this.#exchange = null;
     const socket = this.#socket;
-    socket.off("drain", this.#onDrain).off("end", this.#onEnd);
-    socket.off("error", this.#onError).off("close", this.#onClose);
+    disown(socket);
     this.#journal.handedOver(exchange, socket);
     this.#leave("connection handed over");
     return { stream: untouched(socket), head };
@@ -371,6 +367,7 @@ export class Connection implements RequestSink, Line, Reader {
       const { headTimeoutMs, idleTimeoutMs } = this.server.limits;
       if (this.#intake.phase !== Phase.head) {
         if (age >= idleTimeoutMs) this.#finish();
+        else if (age >= FORGET_MS) this.#intake.forget();
       } else if (age >= headTimeoutMs) this.#refuse(Limit.headTime, null);
       return;
     }

@@ -156,5 +156,7 @@ export const JOIN_BYTES_MAX = 4 * 1024;
 export const PENDING_BYTES_MAX = 16 * 1024;
 /** Bytes that the socket holds before `write` says to wait. */
 export const WRITE_BUFFER_BYTES = 128 * 1024;
+/** After this long without a request what is remembered of the last ones is let go, to save memory. */
+export const FORGET_MS = 1_000;
 /** How often connections are looked at for limits of time. */
 export const SWEEP_MS = 1_000;

@@ -96,6 +96,11 @@ export class Intake {
     this.#halted = true;
   }
 
+  /** Nothing comes for a while: what is remembered of the last heads is let go. */
+  forget(): void {
+    this.#decoder.forget();
+  }
+
   /** All that was read counts as decoded: bytes that are refused are not told apart from what came with them. */
   giveUp(): void {
     this.#decodedLast = this.#fed;

@@ -37,6 +37,28 @@ test("the head's time counts from its first byte, not from the last answer", asy
   await client.hears((heard) => heard.split("pong").length === 3);
 });
 
+test("a connection that rests, whose last heads are let go, is answered as before", async (context) => {
+  const seen: unknown[] = [];
+  const rig = await startRig(context, (exchange) => {
+    seen.push([exchange.head.fields, exchange.head.memo !== undefined]);
+    answer(exchange, "pong");
+  });
+  const client = await rig.client();
+  const ask = async (): Promise<void> => {
+    const before = seen.length;
+    client.say(get());
+    await client.hears((heard) => heard.split("pong").length === before + 2);
+  };
+  for (let i = 0; i < 3; i++) await ask();
+  rig.clock.advance(3_000);
+  for (let i = 0; i < 3; i++) await ask();
+  const fields = ["host", "a.test"];
+  assert.deepEqual(
+    seen,
+    [false, true, true, false, true, true].map((remembered) => [fields, remembered]),
+  );
+});
+
 test("a connection that is idle for 75 s is closed without a word", async (context) => {
   const rig = await startRig(context, (exchange) => answer(exchange, "pong"));
   const client = await rig.client();

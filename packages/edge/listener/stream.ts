@@ -29,6 +29,42 @@ export class Incoming {
   }
 }
 
+/** Whom a client's socket tells what happens to it. */
+export interface SocketOwner {
+  onSocketDrain(): void;
+  onSocketEnd(): void;
+  onSocketError(error: Error): void;
+  onSocketClose(): void;
+}
+
+const owner = Symbol("owner");
+type Owned = Socket & { [owner]?: SocketOwner };
+
+// The same functions for all sockets: closures of each connection would take a tenth of an idle one's memory.
+function onDrain(this: Owned): void {
+  this[owner]?.onSocketDrain();
+}
+function onEnd(this: Owned): void {
+  this[owner]?.onSocketEnd();
+}
+function onError(this: Owned, error: Error): void {
+  this[owner]?.onSocketError(error);
+}
+function onClose(this: Owned): void {
+  this[owner]?.onSocketClose();
+}
+
+export function own(socket: Socket, by: SocketOwner): void {
+  (socket as Owned)[owner] = by;
+  socket.on("drain", onDrain).on("end", onEnd).on("error", onError).on("close", onClose);
+}
+
+/** Nothing is told any more. */
+export function disown(socket: Socket): void {
+  delete (socket as Owned)[owner];
+  socket.off("drain", onDrain).off("end", onEnd).off("error", onError).off("close", onClose);
+}
+
 /** A line that is already lost, for an upgrade that came too late: it emits `close` and takes every call. */
 export function lostStream(): ByteStream {
   const socket = new Socket();
