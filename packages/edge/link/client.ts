@@ -195,12 +195,13 @@ function isTooLarge(message: ToHub, bytesMax: number): boolean {
 /** Whether somebody waits for the hub's word on it. */
 function isQuestion(message: ToHub): boolean {
   if (message.type === "server-emit") return message.answers !== null;
+  if (message.type === "where") return true;
   return message.type === "find" || (message.type === "emit" && (message.receipt !== null || message.answers !== null));
 }
 
 function outlivesHub(message: ToHub): boolean {
   if (message.type === "emit") return !message.volatile;
-  return ["server-emit", "find", "join", "leave", "close", "expel"].includes(message.type);
+  return ["server-emit", "find", "where", "join", "leave", "close", "expel"].includes(message.type);
 }
 
 function socketPath(address: string): string {

@@ -57,6 +57,19 @@ const toHub = fc.oneof(
   record({ type: fc.constant("data" as const), socket: text, data: text }),
   record({ type: fc.constant("done" as const), seq: count }),
   fc.constant({ type: "leaving" as const }),
+  record({ type: fc.constant("where" as const), request: count, namespace: text }),
+  record({
+    type: fc.constant("open" as const),
+    namespace: text,
+    rooms: fc.boolean(),
+    recall: fc.boolean(),
+  }),
+  record({
+    type: fc.constant("permitted" as const),
+    ask: count,
+    allowed: fc.boolean(),
+    forAll: fc.boolean(),
+  }),
 ) satisfies fc.Arbitrary<ToHub>;
 
 const handshake = record({
@@ -94,6 +107,16 @@ const toServer = fc.oneof(
   }),
   record({ type: fc.constant("event" as const), socket: text, seq: count, payload, ack: orNull(count) }),
   record({ type: fc.constant("answer" as const), emit: count, socket: text, payload }),
+  record({ type: fc.constant("place" as const), request: count, offset: text }),
+  record({
+    type: fc.constant("permit" as const),
+    ask: count,
+    namespace: text,
+    room: text,
+    action: fc.constantFrom("read" as const, "publish" as const),
+    event: text,
+    handshake,
+  }),
   record({ type: fc.constant("answered" as const), emit: count, expected: count, missing: count }),
   record({ type: fc.constant("disconnect" as const), socket: text, reason: fc.constant("ping timeout" as const) }),
   record({ type: fc.constant("rooms" as const), socket: text, joined: texts, left: texts }),

@@ -109,6 +109,15 @@ export const toServerShapes = table<ToServer>({
   published: message({ receipt: count, offset: text, seq: count, duplicate: flag }),
   unpublished: message({ receipt: count, code: oneOf("STORE_FULL", "STORE_FAILED", "TOO_LARGE") }),
   found: message({ request: count, sockets: listOf(foundSocket) }),
+  place: message({ request: count, offset: text }),
+  permit: message({
+    ask: count,
+    namespace: text,
+    room: text,
+    action: oneOf("read", "publish"),
+    event: text,
+    handshake,
+  }),
 });
 
 export const toHubShapes = table<ToHub>({
@@ -137,6 +146,9 @@ export const toHubShapes = table<ToHub>({
   watch: message({ namespace: text, room: text, by: text, graceMs: count, members: texts }),
   unwatch: message({ namespace: text, room: text }),
   find: message({ request: count, to: selector }),
+  where: message({ request: count, namespace: text }),
+  open: message({ namespace: text, rooms: flag, recall: flag }),
+  permitted: message({ ask: count, allowed: flag, forAll: flag }),
   data: message({ socket: text, data: text }),
   done: message({ seq: count }),
   leaving: message({}),

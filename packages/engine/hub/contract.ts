@@ -2,6 +2,7 @@
  * The contract at the hub's three sides. No code here, only shapes.
  *
  *   transports ── Line/Connection ──►  hub  ◄── ToHub/ToServer ── servers (in this process, or over a link)
+ *        └─────── RoomsPort ────────►   │       (rooms over plain HTTP: `room-contract.ts`)
  *                                       │
  *                                  StreamStore (memory, SQLite)
  *
@@ -10,6 +11,8 @@
  *   A link applies one batch of messages at once or not at all: that is what makes `done` a transaction (see below).
  * - The store is FIFO over everything given to it: what was given earlier is committed no later.
  */
+
+import type { RoomQuestion } from "./room-contract.ts";
 
 /** Arguments as they stand on the wire: the JSON text of the array, with placeholders for binary, and the binaries. */
 export interface Payload {
@@ -174,7 +177,11 @@ export type ToServer =
     }
   /** The emit was not taken, for example because the store is full. Nothing was delivered. */
   | { readonly type: "unpublished"; readonly receipt: number; readonly code: PublishFault }
-  | { readonly type: "found"; readonly request: number; readonly sockets: readonly FoundSocket[] };
+  | { readonly type: "found"; readonly request: number; readonly sockets: readonly FoundSocket[] }
+  /** Answer to `where`. */
+  | { readonly type: "place"; readonly request: number; readonly offset: string }
+  /** May this client do this to this room over plain HTTP (`RoomQuestion`)? Answered by `permitted`. */
+  | ({ readonly type: "permit"; readonly ask: number } & RoomQuestion);
 
 export type PublishFault = "STORE_FULL" | "STORE_FAILED" | "TOO_LARGE";
 
@@ -237,6 +244,15 @@ export type ToHub =
     }
   | { readonly type: "unwatch"; readonly namespace: string; readonly room: string }
   | { readonly type: "find"; readonly request: number; readonly to: Selector }
+  /** Asks for the offset behind what took effect before this. */
+  | { readonly type: "where"; readonly request: number; readonly namespace: string }
+  /**
+   * Whether this server has rooms of the namespace opened for plain HTTP, and is to be asked who may. With `recall`, those who
+   * read now are asked about again.
+   */
+  | { readonly type: "open"; readonly namespace: string; readonly rooms: boolean; readonly recall: boolean }
+  /** Answer to a `permit`; with `forAll` it holds for every client. */
+  | { readonly type: "permitted"; readonly ask: number; readonly allowed: boolean; readonly forAll: boolean }
   /** `socket.data` as JSON, kept for recovery and handover. */
   | { readonly type: "data"; readonly socket: string; readonly data: string }
   /**

@@ -8,7 +8,9 @@ import type { Committed, Payload, PublishFault, ToHub } from "./contract.ts";
 import type { Namespace } from "./namespace.ts";
 import { encodeOffset } from "./offsets.ts";
 import { Packet, payloadWeight } from "./outgoing.ts";
+import { type Readers, roomEvent } from "./readers.ts";
 import type { Registry } from "./registry.ts";
+import type { RoomEvent } from "./room-contract.ts";
 import type { ServerSeat } from "./seat.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -81,13 +83,10 @@ export class Delivery {
       this.#refuse(seat, emit, committed.fault);
       return;
     }
-    const { seq, duplicate } = committed;
+    const { seq, at, duplicate } = committed;
     if (!duplicate) {
       namespace.lastSeq = seq;
-      const packet = this.#fanOut(namespace, emit);
-      const { rooms, except } = emit.to;
-      const { recent, surroundings } = this.#registry;
-      if (surroundings.recovery) recent.keep(namespace.recent, { seq, rooms, except, packet });
+      this.#tookPlace(namespace, emit, at);
     }
     this.#receipt(seat, namespace, emit, seq, duplicate);
   }
@@ -96,11 +95,34 @@ export class Delivery {
     if (emit.answers !== null) {
       this.#answers.ask(namespace, seat, emit, emit.answers);
     } else {
-      // Without a store the sequence counts this hub's plain emits, for receipts.
-      if (this.#registry.surroundings.store === null && !emit.volatile) namespace.lastSeq++;
-      this.#fanOut(namespace, emit);
+      const { store, clock } = this.#registry.surroundings;
+      if (store === null && !emit.volatile) {
+        // Without a store the sequence counts this hub's plain emits, for receipts and for readers of rooms.
+        namespace.lastSeq++;
+        this.#tookPlace(namespace, emit, clock.wall());
+      } else {
+        this.#fanOut(namespace, emit);
+        if (namespace.readers !== null)
+          this.#tellReaders(namespace.readers, emit, roomEvent("", clock.wall(), emit.payload), 0);
+      }
     }
     this.#receipt(seat, namespace, emit, namespace.lastSeq, false);
+  }
+
+  /** The event is the namespace's last. */
+  #tookPlace(namespace: Namespace, emit: Emit, at: number): void {
+    const packet = this.#fanOut(namespace, emit);
+    const { readers, lastSeq: seq } = namespace;
+    const { rooms, except } = emit.to;
+    const { recent, surroundings } = this.#registry;
+    if (!surroundings.recovery && readers === null) return;
+    const event = readers === null || rooms.length === 0 ? null : roomEvent(namespace.offset, at, emit.payload);
+    recent.keep(namespace.recent, { seq, rooms, except, packet, event });
+    if (readers !== null && event !== null) this.#tellReaders(readers, emit, event, seq);
+  }
+
+  #tellReaders(readers: Readers, emit: Emit, event: RoomEvent, seq: number): void {
+    this.#registry.counters.deliveries += readers.deliver(emit.to, event, seq);
   }
 
   #fanOut(namespace: Namespace, emit: Emit): Packet {

@@ -25,11 +25,13 @@ import type {
 import { Delivery } from "./delivery.ts";
 import { Departures } from "./departures.ts";
 import { type HubLimits, hubLimits } from "./limits.ts";
+import { OpenRooms } from "./open-rooms.ts";
 import { Outbox } from "./outbox.ts";
 import { payloadWeight } from "./outgoing.ts";
 import { Presence } from "./presence.ts";
 import { Recovery } from "./recovery.ts";
 import { Registry } from "./registry.ts";
+import type { RoomsPort } from "./room-contract.ts";
 import { RoomChange, Rooms } from "./rooms.ts";
 import { SeatState, type ServerSeat } from "./seat.ts";
 import { Seating } from "./seating.ts";
@@ -69,6 +71,7 @@ export class Hub implements ConnectionEvents {
   readonly #rooms: Rooms;
   readonly #talk: ServerTalk;
   readonly #presence: Presence;
+  readonly #openRooms: OpenRooms;
   #closed = false;
 
   constructor(options: HubOptions) {
@@ -99,6 +102,12 @@ export class Hub implements ConnectionEvents {
     this.#rooms = new Rooms(registry, this.#sessions, this.#departures);
     this.#presence = new Presence(registry);
     this.#talk = new ServerTalk(registry.surroundings, this.#seating.seats);
+    this.#openRooms = new OpenRooms(registry, this.#delivery, this.#seating.seats);
+  }
+
+  /** Rooms over plain HTTP, for those that servers have opened. */
+  get rooms(): RoomsPort {
+    return this.#openRooms;
   }
 
   /** A transport has a new client. What the client sends goes to what is returned. */
@@ -145,6 +154,7 @@ export class Hub implements ConnectionEvents {
           this.#talk.gone(seat);
           this.#presence.gone(seat);
           this.#seating.close(seat, SeatState.gone);
+          this.#openRooms.gone(seat);
           this.#departures.leaveUnanswered(seat);
         });
       },
@@ -162,6 +172,7 @@ export class Hub implements ConnectionEvents {
     });
     this.#seating.stop();
     this.#presence.close();
+    this.#openRooms.close();
     this.#sessions.close();
     for (const seat of this.#seating.seats) {
       this.#answers.abandon(seat);
@@ -224,6 +235,15 @@ export class Hub implements ConnectionEvents {
       case "find":
         this.#rooms.find(seat, message.request, message.to);
         break;
+      case "where":
+        this.#rooms.where(seat, message.request, message.namespace);
+        break;
+      case "open":
+        this.#openRooms.open(seat, message);
+        break;
+      case "permitted":
+        this.#openRooms.permitted(seat, message);
+        break;
       case "data":
         this.#rooms.keepData(seat, message.socket, message.data);
         break;
@@ -232,6 +252,7 @@ export class Hub implements ConnectionEvents {
         break;
       case "leaving":
         this.#seating.close(seat, SeatState.leaving);
+        this.#openRooms.leaving(seat);
         break;
     }
   }

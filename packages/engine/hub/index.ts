@@ -6,5 +6,16 @@ export { MemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
 export { decodeOffset, encodeOffset } from "./offsets.ts";
 export { Packet } from "./outgoing.ts";
 export type { HubCounters } from "./registry.ts";
+export {
+  type RoomAction,
+  type RoomEvent,
+  type RoomFollower,
+  type RoomPage,
+  type RoomPublished,
+  type RoomQuestion,
+  type RoomReading,
+  type RoomsPort,
+  RoomVerdict,
+} from "./room-contract.ts";
 export { atCommit, resolveRecord } from "./session.ts";
 export type { HubStatus } from "./status.ts";

@@ -44,6 +44,18 @@ export const hubLimits = Object.freeze({
   pastMembershipsMax: 32,
   /** Units of a session's private id, as a client may send it. */
   pidLengthMax: 64,
+  /** Questions about rooms over plain HTTP that wait for a server; one more is told to come again. */
+  roomQuestionsMax: 10_000,
+  /** How long one waits; then its client is told to come again. */
+  roomQuestionMs: 10_000,
+  /** Answers that hold for every client, and are not asked for again. */
+  roomVerdictsMax: 10_000,
+  /** Places of events published with a key, where no store keeps them. */
+  roomKeysMax: 10_000,
+  /** Reads of the store for readers of rooms that run at once; the others wait. */
+  roomReadsMax: 8,
+  /** Events that one such read takes. */
+  roomReadEvents: 256,
   /** A living session's record is written again after this time, so that the store does not take it for old. */
   sessionRefreshMs: limits.retentionMs / 4,
 });

@@ -11,6 +11,7 @@ import type { Outbox } from "./outbox.ts";
 import { Pipeline } from "./pipeline.ts";
 import type { WatchedRooms } from "./presence.ts";
 import { Queue } from "./queue.ts";
+import type { Readers } from "./readers.ts";
 import type { RecentOfStream } from "./recent.ts";
 import type { HubSocket } from "./socket.ts";
 
@@ -33,7 +34,7 @@ export class Namespace {
   epoch = "";
   /** Sequence of the last event that took effect. */
   lastSeq = 0;
-  /** Its last events, up to `lastSeq`; empty unless sessions can be taken up. */
+  /** Its last events, up to `lastSeq`; empty unless sessions can be taken up, or rooms were opened. */
   readonly recent: RecentOfStream = new Queue();
   /** Weight of emits that wait for the store. */
   pendingWeight = 0;
@@ -41,6 +42,8 @@ export class Namespace {
   readonly unsaved = new Map<string, SessionRecord>();
   /** Rooms whose presence is watched; null where none ever was. */
   watched: WatchedRooms | null = null;
+  /** Who reads its rooms over plain HTTP; null where no room was ever opened. */
+  readers: Readers | null = null;
   #marks = 0;
 
   constructor(name: string, outbox: Outbox) {

@@ -3,13 +3,17 @@
  * come back at once share one encoding. Bounded in bytes over all namespaces; the oldest go first.
  */
 import type { Outgoing } from "./contract.ts";
+import { payloadWeight } from "./outgoing.ts";
 import { Queue } from "./queue.ts";
+import type { RoomEvent } from "./room-contract.ts";
 
 export interface RecentEvent {
   readonly seq: number;
   readonly rooms: readonly string[];
   readonly except: readonly string[];
   readonly packet: Outgoing;
+  /** For those who read its rooms over plain HTTP; null where nobody may, and for events of no room. */
+  readonly event: RoomEvent | null;
 }
 
 /** One stream's part: dense, the oldest first. */
@@ -44,5 +48,5 @@ export function recentEvent(stream: RecentOfStream, seq: number): RecentEvent | 
 }
 
 function weightOf(event: RecentEvent): number {
-  return 256 + event.packet.bytes;
+  return 256 + event.packet.bytes + (event.event === null ? 0 : payloadWeight(event.event.payload));
 }

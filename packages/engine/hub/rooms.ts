@@ -83,6 +83,14 @@ export class Rooms {
     });
   }
 
+  /** Where the stream is, behind what went in before. */
+  where(seat: ServerSeat, request: number, name: string): void {
+    const namespace = this.#registry.stream(name);
+    namespace.pipeline.run(() => {
+      this.#registry.surroundings.outbox.push(seat.port, { type: "place", request, offset: namespace.offset });
+    });
+  }
+
   keepData(seat: ServerSeat, id: string, data: string): void {
     const socket = seat.sockets.get(id);
     const { limits, logger } = this.#registry.surroundings;

@@ -20,6 +20,7 @@ import type {
 } from "./contract.ts";
 import { Hub, type HubOptions } from "./hub.ts";
 import { MemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
+import type { RoomEvent, RoomPage, RoomQuestion, RoomReading } from "./room-contract.ts";
 
 export const handshake: Handshake = {
   headers: {},
@@ -215,6 +216,46 @@ export class FakeServer implements ServerPort {
   leave(socket: string, ...rooms: string[]): void {
     this.port.send({ type: "leave", to: { namespace: "/", rooms: [socket], except: [] }, rooms });
   }
+}
+
+/** A server that has opened rooms of `/`, and answers what it is asked by `rule`. */
+export function opener(
+  hub: Hub,
+  instance = "one",
+  rule: (question: RoomQuestion) => boolean | null = () => true,
+): FakeServer {
+  const server = new FakeServer(hub, instance);
+  server.onMessage = (message) => {
+    if (message.type !== "permit") return;
+    const allowed = rule(message);
+    if (allowed !== null) server.port.send({ type: "permitted", ask: message.ask, allowed, forAll: false });
+  };
+  server.port.send({ type: "open", namespace: "/", rooms: true, recall: false });
+  return server;
+}
+
+/** A reading of a room of `/`, which begins at once. */
+export function begin(hub: Hub, after: string | null, room = "a"): RoomReading {
+  let made: RoomReading | null = null;
+  hub.rooms.begin("/", room, after, (reading) => {
+    made = reading;
+  });
+  if (made === null) throw new Error("it did not begin at once");
+  return made;
+}
+
+/** Its next page, which comes at once. */
+export function read(reading: RoomReading, eventsMax = 100, bytesMax = 1e9): RoomPage {
+  let page: RoomPage | null = null;
+  reading.read(eventsMax, bytesMax, (filled) => {
+    page = filled;
+  });
+  if (page === null) throw new Error("the page did not come at once");
+  return page;
+}
+
+export function eventNames(events: readonly RoomEvent[]): string[] {
+  return events.map(({ payload }) => JSON.parse(payload.json)[0] as string);
 }
 
 /** A store whose answers wait, in order, until the test lets them out: a slow disk. */
