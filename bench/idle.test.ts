@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
-import type { IdleTask } from "./load/process.ts";
+import { idleContenders } from "./idle.ts";
+import type { CountTask, IdleTask } from "./load/process.ts";
 import { startLoad } from "./load/start.ts";
-import { realtimeServers, startRealtimeServer } from "./realtime-servers.ts";
 
 const clients = 120;
 
@@ -12,21 +12,24 @@ function descriptors(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-for (const server of realtimeServers) {
-  test(`the idle load, small: ${server.name} holds every socket, and says its memory`, async () => {
-    const { script, port } = await startRealtimeServer("any", server);
+for (const { name, protocol, start } of idleContenders) {
+  test(`the idle load, small: ${name} holds every socket, and says its memory`, async () => {
+    const server = await start("any");
     const load = await startLoad("any");
     try {
-      const before = { descriptors: descriptors(script.pid), ...(await script.ask<{ rss: number }>({})) };
-      const task: IdleTask = { type: "idle", port, protocol: server.protocol, clients };
+      const before = { descriptors: descriptors(server.program.pid), ...(await server.memory()) };
+      const task: IdleTask = { type: "idle", port: server.port, protocol, clients };
       assert.deepEqual(await load.ask(task), { connected: clients });
       // One more than the clients: the sender.
-      assert.equal(descriptors(script.pid) - before.descriptors, clients + 1);
-      const after = await script.ask<{ rss: number }>({});
-      assert.ok(before.rss > 0 && after.rss > 0);
+      assert.equal(descriptors(server.program.pid) - before.descriptors, clients + 1);
+      const after = await server.memory();
+      assert.ok(before.rss > before.heap && after.rss > after.heap);
+      // Objects of its sockets are there, but not so many that the small load is none.
+      assert.ok(after.heap > before.heap);
+      assert.deepEqual(await load.ask({ type: "count" } satisfies CountTask), { alive: clients });
     } finally {
       await load.stop();
-      await script.stop();
+      await server.program.stop();
     }
   });
 }

@@ -63,6 +63,10 @@ export class Client {
     return client;
   }
 
+  get isOpen(): boolean {
+    return !this.#closed;
+  }
+
   /** Sends texts to the room, in one write. */
   say(texts: readonly string[]): void {
     const isPlain = this.#options.protocol === "plain";

@@ -32,6 +32,14 @@ export interface IdleTask {
   readonly clients: number;
 }
 
+export interface CountTask {
+  readonly type: "count";
+}
+
+export interface CountResult {
+  readonly alive: number;
+}
+
 async function fanout(task: FanoutTask): Promise<FanoutResult> {
   const crowd = await Crowd.open({ port: task.port, protocol: task.protocol, clients: task.clients, keeps: false });
   let said = 0;
@@ -54,12 +62,19 @@ async function fanout(task: FanoutTask): Promise<FanoutResult> {
   return result;
 }
 
+let idlers: Crowd | null = null;
+
 async function idle({ port, protocol, clients }: IdleTask): Promise<{ readonly connected: number }> {
-  await Crowd.open({ port, protocol, clients, keeps: false });
+  idlers = await Crowd.open({ port, protocol, clients, keeps: false });
   return { connected: clients };
 }
 
-export type Task = FanoutTask | IdleTask | PacedTask | KeepTask | AskAgainTask | BodiesTask;
+/** How many clients of the idle task are still connected. */
+async function count(): Promise<CountResult> {
+  return { alive: idlers?.clients.filter((client) => client.isOpen).length ?? 0 };
+}
+
+export type Task = FanoutTask | IdleTask | CountTask | PacedTask | KeepTask | AskAgainTask | BodiesTask;
 
 const kept = new Kept();
 
@@ -69,6 +84,8 @@ function run(task: Task): Promise<object> {
       return fanout(task);
     case "idle":
       return idle(task);
+    case "count":
+      return count();
     case "paced":
       return paced(task);
     case "keep":

@@ -1,10 +1,17 @@
-/** Resident memory of processes with their children, from Linux's `/proc`: now, and the most since it was asked to forget. */
+/**
+ * Resident memory of processes with their children, from Linux's `/proc`: now, and the most since it was asked to forget.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { processTree } from "./cpu.ts";
 
 function kibibytesOf(pid: number, field: "VmRSS" | "VmHWM"): number {
   const status = readFileSync(`/proc/${pid}/status`, "latin1");
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0);
+}
+
+/** Its command line. */
+export function commandOf(pid: number): readonly string[] {
+  return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
 }
 
 /** Bytes; memory that processes share counts once for each. */
