@@ -29,9 +29,10 @@ describe("retries", () => {
         both: { upstreams, ...forgiving, retries: { budget: 1 } },
         never: { upstreams: [bad.url], ...forgiving, retries: { max: 0 } },
         once: { upstreams: [bad.url], ...forgiving, retries: { max: 1, budget: 1 } },
-        poor: { upstreams: [bad.url], ...forgiving, retries: { budget: 0 } },
+        none: { upstreams: [bad.url], ...forgiving, retries: { budget: 0 } },
+        poor: { upstreams: [bad.url], ...forgiving, retries: { budget: 0.001 } },
       },
-      sites: { "*": { "/": "both", "/never": "never", "/once": "once", "/poor": "poor" } },
+      sites: { "*": { "/": "both", "/never": "never", "/once": "once", "/none": "none", "/poor": "poor" } },
     });
     await gate.ready();
   });
@@ -61,7 +62,8 @@ describe("retries", () => {
     };
     assert.equal(await tries("/never"), 1);
     assert.equal(await tries("/once"), 2);
-    // A quiet service may repeat a hundred at once in any case; what is more is a share of its requests, and of none here.
+    assert.equal(await tries("/none"), 1);
+    // A quiet service may repeat a hundred at once in any case; what is more is a share of its requests.
     let most = 0;
     let fewest = 3;
     for (let turn = 0; turn < 100; turn++) {
@@ -151,6 +153,36 @@ describe("the queue of a busy service", () => {
       (await Promise.all(answers)).map(({ text }) => text),
       ["released", "released"],
     );
+  });
+});
+
+describe("clients that dawdle over their bodies", () => {
+  const owner = suite();
+  let gate: Gateway;
+
+  before(async () => {
+    const { url } = await origin(owner);
+    gate = await gateway(owner, {
+      services: { api: { upstreams: [url], health, connectionsMax: 4, uploadsShare: 0.25, queueMs: 60_000 } },
+      sites: { "*": { "/": "api" } },
+    });
+    await gate.ready();
+  });
+
+  it("have their share of the connections, and hold up each other alone", async () => {
+    const upload = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nConnection: close\r\n\r\nha";
+    const first = await Line.open(owner, gate.port());
+    const second = await Line.open(owner, gate.port());
+    first.send(upload);
+    await until("the first to be under way", async () => (await gate.service("api")).instances[0]!.active === 1);
+    second.send(upload);
+    await until("the second to wait", async () => (await gate.service("api")).waiting === 1);
+    assert.equal(await statusOf(gate.url()), 200);
+    assert.equal((await gate.service("api")).waiting, 1);
+    first.send("lf");
+    await first.expect(/^HTTP\/1\.1 200 [\s\S]*half/);
+    second.send("lf");
+    await second.expect(/^HTTP\/1\.1 200 [\s\S]*half/);
   });
 });
 

@@ -205,6 +205,8 @@ describe("maintenance", () => {
           "/": "api",
           "/plain": { to: "api", maintenance: true },
           "/words": { to: "api", maintenance: { ...words, except: ["127.0.0.7", "10.0.0.0/8"] } },
+          "/others": { to: "api", maintenance: { except: ["127.0.0.7"] } },
+          "/bare": { to: "api", maintenance: { status: 500, retryAfterSeconds: 0 } },
           "/not": { to: "api", maintenance: false },
         },
       },
@@ -216,6 +218,11 @@ describe("maintenance", () => {
     assert.deepEqual([said.status, said.text, said.headers["retry-after"]], [503, words.body, "600"]);
     assert.equal(said.headers["content-type"], "text/html");
     assert.equal((await ask(`${gate.url()}/words/x`, { from: "127.0.0.7" })).echo.url, "/words/x");
+    const others = await ask(`${gate.url()}/others`);
+    assert.deepEqual([others.status, others.headers["retry-after"]], [503, "60"]);
+    assert.match(others.text, /being worked on/, "who names exceptions alone has our page for the others");
+    const bare = await ask(`${gate.url()}/bare`);
+    assert.deepEqual([bare.status, bare.text, bare.headers["retry-after"]], [500, "", undefined]);
     assert.equal(await statusOf(`${gate.url()}/not`), 200);
     assert.equal(await statusOf(gate.url()), 200);
   });
@@ -235,11 +242,12 @@ describe("changes to a route's answers", () => {
           "/rated": { ...own, limits: { rate: { requests: 1, per: "day" } } },
           "/closed": { ...own, maintenance: true },
           "/moved": { redirect: "/x", response },
+          "/small": { ...own, limits: { bodyBytesMax: 1 } },
         },
       },
     });
-    const found = async (path: string) => {
-      const { status, headers } = await ask(gate.url() + path);
+    const found = async (path: string, body?: string) => {
+      const { status, headers } = await ask(gate.url() + path, body === undefined ? {} : { method: "POST", body });
       return [status, headers["access-control-allow-origin"]];
     };
     assert.deepEqual(await found("/dead"), [503, "*"]);
@@ -247,6 +255,7 @@ describe("changes to a route's answers", () => {
     assert.deepEqual(await found("/rated"), [429, "*"]);
     assert.deepEqual(await found("/closed"), [503, "*"]);
     assert.deepEqual(await found("/moved"), [308, "*"]);
+    assert.deepEqual(await found("/small", "too large"), [413, "*"]);
   });
 });
 

@@ -1,11 +1,12 @@
 /** Issue 3, "TCP services": a listener that carries one, balanced, health-checked, bounded, with half-close and PROXY headers. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import type { Socket } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { before, describe, it } from "node:test";
 import { requires } from "@tideway/scripts/requires";
 import type { TidewayConfig } from "tideway";
 import {
+  ask,
   curl,
   freePort,
   type Gateway,
@@ -194,6 +195,91 @@ describe("TCP services", () => {
     const { streams } = await gate.status();
     const { counters } = streams.find(({ service }) => service === "idle")!;
     assert.deepEqual([counters["idled"], counters["connections"]], [1, 0]);
+  });
+});
+
+describe("a TCP service whose instances fail, or are new", () => {
+  it("its breaker refuses at once, also when the instance is back", async (t) => {
+    const instance = createServer((socket) => socket.on("error", () => {}).end("here")).listen(0, "127.0.0.1");
+    t.after(() => instance.close());
+    await once(instance, "listening");
+    const { port } = instance.address() as AddressInfo;
+    const long = 600_000;
+    const tcp = {
+      upstreams: [`127.0.0.1:${port}`],
+      health: { everyMs: long },
+      eject: { failures: 0 },
+      breaker: { requestsMin: 2, openMs: long },
+    };
+    const gate = await gateway(t, { listen: [{ port: 0, tcp: { name: "db", ...tcp } }] });
+    await gate.ready();
+    const at = await gate.streamPort("db");
+    const knock = async (): Promise<string> => {
+      const line = await Line.open(t, at).catch(() => null);
+      await line?.over();
+      return line?.text ?? "";
+    };
+    instance.close();
+    await once(instance, "close");
+    assert.deepEqual([await knock(), await knock()], ["", ""]);
+    await until("the breaker to be open", async () => (await gate.service("db")).breaker === "open");
+    instance.listen(port, "127.0.0.1");
+    await once(instance, "listening");
+    assert.equal(await knock(), "");
+    const { counters, instances } = await gate.service("db");
+    assert.deepEqual([counters!["breakerRefusals"], instances[0]!.state], [1, "up"]);
+  });
+
+  it("with slowStartMs a new one begins with a tenth of its share", async (t) => {
+    const [a, b] = [await tcpOrigin(t, answering("a")), await tcpOrigin(t, answering("b"))];
+    const config = (upstreams: string[]): TidewayConfig => {
+      const tcp = { name: "db", upstreams, balance: "weighted", slowStartMs: 600_000 } as const;
+      return { listen: [{ port: 0, tcp: upstreams.length === 1 ? { ...tcp, slowStartMs: undefined } : tcp }] };
+    };
+    const gate = await gateway(t, config([`127.0.0.1:${a}`]));
+    await gate.ready();
+    await gate.reload(config([`127.0.0.1:${a}`, `127.0.0.1:${b}`]));
+    await gate.ready();
+    const at = await gate.streamPort("db");
+    const heard: Record<string, number> = {};
+    for (let turn = 0; turn < 11; turn++) {
+      const line = await Line.open(t, at);
+      const [name] = await line.expect(/^[ab]/);
+      heard[name] = (heard[name] ?? 0) + 1;
+      line.socket.destroy();
+    }
+    assert.deepEqual(heard, { a: 10, b: 1 });
+    assert.ok((await gate.instance("db", `127.0.0.1:${b}`)).weightNow! < 0.2);
+  });
+
+  it("their connections are lines of the log as long as requests are", async (t) => {
+    const port = await tcpOrigin(t, answering("a"));
+    const { url } = await origin(t, (_, answer) => void answer.end("web"));
+    const config = (requests: boolean): TidewayConfig => ({
+      listen: [{ port: 0, tcp: { name: "db", upstreams: [`127.0.0.1:${port}`] } }, { port: 0 }],
+      services: { web: { upstreams: [url] } },
+      sites: { "*": { "/": "web" } },
+      log: { requests },
+    });
+    const gate = await gateway(t, config(true));
+    await gate.ready();
+    const pass = async () => {
+      const line = await Line.open(t, await gate.streamPort("db"));
+      await line.expect(/^a:/);
+      line.socket.end();
+      await line.over();
+    };
+    const lines = () => gate.lines(({ msg }) => /^connection/.test(String(msg)));
+    await pass();
+    const told = await gate.line("the connection", ({ msg }) => msg === "connection ended: clean");
+    assert.deepEqual([told["service"], told["bytesOut"]], ["db", 12]);
+    await gate.reload(config(false));
+    const before = lines().length;
+    await pass();
+    await ask(gate.url(), { headers: { connection: "close" } });
+    await gate.running.stop();
+    assert.equal(lines().length, before, "none of TCP, and none of HTTP in any case");
+    assert.equal(before, 1);
   });
 });
 

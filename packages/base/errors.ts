@@ -144,13 +144,21 @@ export interface ErrorAnswer {
 
 /**
  * An error as a client should see it: JSON to those that accept JSON, a short page to browsers, text otherwise.
- * `accept` is the request's field (empty when absent); `detail` is added to the message, for example the service's name.
+ * `accept` is the request's field (empty when absent); `detail` is added to the message, for example the service's name;
+ * `retryAfter` are seconds for `Retry-After`, the registry's unless given; 0: none.
  */
-export function renderError(code: AnswerErrorCode, accept: string, detail = "", requestId = ""): ErrorAnswer {
+export function renderError(
+  code: AnswerErrorCode,
+  accept: string,
+  detail = "",
+  requestId = "",
+  retryAfter?: number,
+): ErrorAnswer {
   const entry: AnswerError = answerErrors[code];
+  const seconds = retryAfter ?? entry.retryAfter ?? 0;
   const message = detail === "" ? entry.message : `${entry.message} (${detail})`;
   const fields: string[] = ["cache-control", "no-store"];
-  if (entry.retryAfter !== undefined) fields.push("retry-after", String(entry.retryAfter));
+  if (seconds > 0) fields.push("retry-after", String(seconds));
   const wantsHtml = accept.includes("text/html");
   const wantsJson = /\bapplication\/(?:[\w.-]+\+)?json\b/.test(accept);
   if (wantsJson && !wantsHtml) {

@@ -52,7 +52,10 @@ export interface TcpListenerOptions extends TcpSettings {
   readonly census?: Seats;
   /** How a person moves this listener to another port: ends the error for a port that is taken. */
   readonly hint?: string;
-  /** Called once per connection, after its end. */
+  /**
+   * Called once per connection, after its end; without it, it is a line at `debug`. What somebody should look at (`crowded`,
+   * `no-instance`, `unreachable`) is a warning besides.
+   */
   readonly onRecord?: (record: TcpRecord) => void;
 }
 

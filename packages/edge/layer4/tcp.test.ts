@@ -44,7 +44,10 @@ describe("a TCP service", () => {
       bytesFromClients: 7,
       bytesFromUpstreams: 7,
     });
-    assert.equal(log.lines.filter(({ message }) => message === "connection ended: clean").length, 1);
+    assert.ok(
+      !log.lines.some(({ message }) => message.startsWith("connection")),
+      "who asked for records is told there",
+    );
   });
 
   it("a server that answers only after the client's FIN gets it, and its answer arrives", async () => {

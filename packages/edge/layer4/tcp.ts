@@ -1,5 +1,5 @@
 /**
- * Owns a listening address of a TCP service: accepting, the bounds on connections, the settings, the log line of each
+ * Owns a listening address of a TCP service: accepting, the bounds on connections, the settings, the record of each
  * connection, and stopping. What happens to one connection is in `connection.ts`.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
@@ -124,10 +124,12 @@ class TcpFront implements TcpListener, Front {
   forget(connection: TcpConnection, record: TcpRecord): void {
     this.#connections.delete(connection);
     const message = `connection ended: ${record.end}`;
-    if (!troubling.has(record.end)) this.logger.info(record, message);
-    else this.#repeats.note(record.end, (times) => this.logger.warn({ ...record, times }, message));
+    const { onRecord } = this.#options;
+    if (troubling.has(record.end))
+      this.#repeats.note(record.end, (times) => this.logger.warn({ ...record, times }, message));
+    else if (onRecord === undefined) this.logger.debug(record, message);
     try {
-      this.#options.onRecord?.(record);
+      onRecord?.(record);
     } catch (error) {
       this.logger.error({ err: error }, "the access log failed");
     }

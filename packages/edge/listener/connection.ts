@@ -299,7 +299,7 @@ export class Connection implements RequestSink, SocketOwner, Line, Reader {
       return;
     }
     const detail = refused?.message ?? "";
-    if (!begun) this.output.text(refusal(status, exchange?.head ?? null, id, detail, this.server.dateLine()));
+    if (!begun) this.output.text(refusal(status, exchange, id, detail, this.server.dateLine()));
     this.#finish();
   }
 

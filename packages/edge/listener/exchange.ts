@@ -289,6 +289,17 @@ export class HttpExchange implements GuardedExchange {
     if (this.bytesIn === 0 && !this.received) this.#line?.output.text("HTTP/1.1 100 Continue\r\n\r\n");
   }
 
+  /** Of an answer that the listener gives in the target's place: the route's changes hold for that, too. */
+  refusalFields(status: number, fields: FieldList): FieldList {
+    if (this.#guards === null) return fields;
+    try {
+      return ownFieldsOnly(this.#guards.fieldsOf(status, fields));
+    } catch {
+      // It may be why there is a refusal at all, and was logged then.
+      return fields;
+    }
+  }
+
   /** It is over, in whatever way: who waits for that is told by those that this returns. */
   over(): Guards | null {
     this.#isOver = true;

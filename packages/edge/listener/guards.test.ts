@@ -109,6 +109,29 @@ test("an answer that was whole before the body grew too long stands", async (con
   assert.equal(ends(), 2);
 });
 
+test("what guards want of the answer holds for a refusal of the listener's own; one that throws costs nobody the answer", async (context) => {
+  let broken = false;
+  const rig = await startRig(context, (exchange) => {
+    exchange.append("access-control-allow-origin", "*");
+    exchange.rewrite((status, fields) => {
+      if (broken) throw new Error("a bad guard");
+      return [...fields, "x-seen", String(status), "date", "a day", "connection", "keep-alive"];
+    });
+    exchange.limitBody(10);
+    exchange.accept(new Recording());
+  });
+  const refused = await rig.client();
+  refused.say(post("x".repeat(11)));
+  const heard = await refused.untilEnd();
+  assert.match(heard, tooLarge);
+  assert.match(heard, /\r\nx-seen: 413\r\n[\s\S]*access-control-allow-origin: \*\r\n/);
+  assert.deepEqual(heard.match(/^(?:date|connection): .*$/gim), ["date: a day", "connection: close"]);
+  broken = true;
+  const again = await rig.client();
+  again.say(post("x".repeat(11)));
+  assert.match(await again.untilEnd(), tooLarge);
+});
+
 test("HTTP/1.0 gets its 413 too", async (context) => {
   const { client } = await limited(context);
   client.say("POST / HTTP/1.0\r\nContent-Length: 11\r\n\r\n");

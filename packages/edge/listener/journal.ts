@@ -112,7 +112,7 @@ export class Journal {
 
   left(how: string, bytesIn: number, bytesOut: number): void {
     const durationMs = Math.round(this.#shared.clock.now() - this.#openedAt);
-    this.#shared.logger.info(
+    this.#shared.logger.debug(
       { address: this.#peer.info.address, requests: this.requests, bytesIn, bytesOut, durationMs },
       how,
     );
@@ -132,14 +132,6 @@ export class Journal {
       const bytesIn = socket.bytesRead - bytesDecoded;
       const bytesOut = socket.bytesWritten - bytesWritten;
       const durationMs = shared.clock.now() - startedAt;
-      const fields = {
-        id: exchange.id,
-        address: this.#peer.info.address,
-        bytesIn,
-        bytesOut,
-        durationMs: Math.round(durationMs),
-      };
-      shared.logger.info(fields, "upgraded connection closed");
       try {
         if (record !== null) shared.onUpgradeEnd?.({ record, durationMs, bytesIn, bytesOut });
       } catch (error) {

@@ -2,9 +2,10 @@
  * The small answers that a listener gives by itself: a broken rule, a limit, a fault of a target. Always the last on
  * their connection.
  */
-import { type AnswerErrorCode, type RequestHead, renderError } from "@tideway/base";
+import { type AnswerErrorCode, type FieldList, type RequestHead, renderError } from "@tideway/base";
 import { field } from "@tideway/wire/fields";
 import { encodeResponseHead } from "@tideway/wire/http1";
+import { isDated } from "./fields.ts";
 
 /** What a client is refused for: a fault of `wire/http1`, or one of the limits below. */
 export interface Refused {
@@ -42,19 +43,28 @@ const codes: Readonly<Record<number, AnswerErrorCode>> = {
   505: "HTTP_VERSION",
 };
 
-/** Head and body as latin1 text. `head` is null when the request's own was refused; `detail` says why in a few words. */
+/** What is known of a request whose head could be read: an `HttpExchange` fits. */
+export interface RefusedRequest {
+  readonly head: RequestHead;
+  refusalFields(status: number, fields: FieldList): FieldList;
+}
+
+/** Head and body as latin1 text. `request` is null when its head was refused; `detail` says why in a few words. */
 export function refusal(
   status: number,
-  head: RequestHead | null,
+  request: RefusedRequest | null,
   id: string,
   detail: string,
   dateLine: string,
 ): string {
-  const accept = head === null ? "" : (field(head.fields, "accept") ?? "");
+  const head = request?.head;
+  const accept = head === undefined ? "" : (field(head.fields, "accept") ?? "");
   const answer = renderError(codes[status] ?? "HTTP_BAD_REQUEST", accept, detail, id);
   if (answer.status === 405) answer.fields.push("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
   const body = Buffer.from(answer.body, "utf8");
-  const prepared = `${dateLine}x-request-id: ${id}\r\nconnection: close\r\n`;
-  const text = encodeResponseHead(answer.status, answer.fields, body.length, prepared);
+  const fields = request === null ? answer.fields : request.refusalFields(answer.status, answer.fields);
+  const date = isDated(fields) ? "" : dateLine;
+  const prepared = `${date}x-request-id: ${id}\r\nconnection: close\r\n`;
+  const text = encodeResponseHead(answer.status, fields, body.length, prepared);
   return head?.method === "HEAD" ? text : text + body.toString("latin1");
 }

@@ -110,6 +110,16 @@ describe("when every instance is down", () => {
     assert.equal(exchange.field("retry-after"), "2");
   });
 
+  it("without words of the operator's, in ours; with a status of the operator's, without any", async () => {
+    const { proxy } = await rig([], { whenDown: { retryAfterSeconds: 60 } });
+    const exchange = await ask(proxy);
+    assert.deepEqual([exchange.status, exchange.field("retry-after")], [503, "60"]);
+    assert.match(exchange.body, /no instance that can answer/);
+    const { proxy: other } = await rig([], { whenDown: { status: 502, retryAfterSeconds: 0 } });
+    const bare = await ask(other);
+    assert.deepEqual([bare.status, bare.body, bare.field("retry-after")], [502, "", undefined]);
+  });
+
   it("a queue that is full is not the same: the service is busy", async () => {
     const server = await raw(() => {});
     const { proxy } = await rig([server], {

@@ -288,15 +288,20 @@ export class Forwarding implements ExchangeHandler, LeaseHandler {
   }
 
   #answerDown({ status = 503, body, type = "text/plain; charset=utf-8", retryAfterSeconds = 2 }: WhenDown): void {
+    if (body === undefined && status === 503) {
+      this.#answer("HTTP_UNAVAILABLE", retryAfterSeconds);
+      return;
+    }
     const fields = ["cache-control", "no-store", "content-type", type];
     if (retryAfterSeconds > 0) fields.push("retry-after", String(retryAfterSeconds));
-    this.#respond(status, fields, body);
+    this.#respond(status, fields, body ?? "");
   }
 
-  #answer(code: AnswerErrorCode): void {
+  #answer(code: AnswerErrorCode, retryAfter?: number): void {
     const exchange = this.#exchange;
     const accept = field(exchange.head.fields, "accept") ?? "";
-    const { status, fields, body } = renderError(code, accept, `service ${this.#context.service.name}`, exchange.id);
+    const detail = `service ${this.#context.service.name}`;
+    const { status, fields, body } = renderError(code, accept, detail, exchange.id, retryAfter);
     this.#respond(status, fields, body);
   }
 

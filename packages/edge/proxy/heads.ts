@@ -3,6 +3,7 @@
  * RFC 7239). Nothing of a head is relayed as bytes; framing is decided by the codec. Refuses to know of connections.
  */
 import type { ClientInfo, Exchange, FieldList, RequestHead } from "@tideway/base";
+import { forwardedPath } from "@tideway/engine/routing";
 import {
   endToEndFields,
   field,
@@ -58,13 +59,6 @@ export function finalFields({ fields, memo }: ResponseHead): FieldList {
   return memo.made as FieldList;
 }
 
-/** The path as the service sees it: the matched prefix removed, or another in its place. `*` has none. */
-function forwardedPath(path: string, { strip, rewrite }: RouteContext): string {
-  if ((strip === "" && rewrite === "") || !path.startsWith(strip) || path.charCodeAt(0) !== 0x2f) return path;
-  const changed = rewrite + path.slice(strip.length);
-  return changed.charCodeAt(0) === 0x2f ? changed : `/${changed}`;
-}
-
 /** The head towards the upstream. An empty `upgrade` asks for none. */
 export function requestHead(
   exchange: Exchange,
@@ -102,7 +96,7 @@ export function requestHead(
     lines = "";
   }
   lines += connectionLines(head.fields, upgrade);
-  const target = forwardedPath(head.path, route) + head.query;
+  const target = forwardedPath(route, head.path) + head.query;
   return encodeRequestHead(head.method, target, fields, requestFraming(head), lines);
 }
 
@@ -131,7 +125,7 @@ function madeOf(exchange: Exchange): Made | null {
 
 /** All up to the request id. `lines` are what `passingLines` gives. */
 function frontOf(head: RequestHead, route: RouteContext, host: string, lines: string): string {
-  const target = forwardedPath(head.path, route) + head.query;
+  const target = forwardedPath(route, head.path) + head.query;
   const own = `${lines}x-request-id: `;
   return encodeRequestHead(head.method, target, none, requestFraming(head), own, hostLine(host, head)).slice(0, -2);
 }

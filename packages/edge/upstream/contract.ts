@@ -72,7 +72,8 @@ export interface Asker {
 export interface WhenDown {
   /** 503 unless given. */
   readonly status?: number;
-  readonly body: string;
+  /** Unless given an error page of ours with 503, and nothing with another status. */
+  readonly body?: string | undefined;
   /** `text/plain; charset=utf-8` unless given. */
   readonly type?: string;
   /** For `Retry-After`; 0: none. 2 unless given. */

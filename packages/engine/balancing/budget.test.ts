@@ -23,6 +23,13 @@ describe("retry budget", () => {
     assert.ok(retries > 1900 && retries <= 2101, `${retries}`);
   });
 
+  it("a share of nothing lets none, not even of the allowance", () => {
+    const budget = new RetryBudget(0, 0);
+    for (let i = 0; i < 10; i++) budget.onRequest();
+    assert.ok(!budget.take(0));
+    assert.ok(!budget.take(600_000));
+  });
+
   it("another share counts from then on", () => {
     const budget = new RetryBudget(0.2, 0);
     while (budget.take(0));

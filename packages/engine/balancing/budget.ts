@@ -11,7 +11,7 @@ const allowancePerMs = 0.01;
 const savingsMax = 1_000;
 
 export class RetryBudget {
-  /** Of recent requests: 0.2 lets one in five be a retry. */
+  /** Of recent requests: 0.2 lets one in five be a retry; 0 lets none. */
   share: number;
   #tokens = allowance;
   #refilledAt: number;
@@ -27,6 +27,7 @@ export class RetryBudget {
 
   /** True when one more retry is within the budget; it is then spent. */
   take(now: number): boolean {
+    if (this.share === 0) return false;
     if (this.#tokens < allowance)
       this.#tokens = Math.min(allowance, this.#tokens + (now - this.#refilledAt) * allowancePerMs);
     this.#refilledAt = now;

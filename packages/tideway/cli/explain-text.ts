@@ -1,5 +1,5 @@
 /** What `tideway explain` says to a person: the steps of a decision, what a route does besides, and who would answer. */
-import { show } from "../config/index.ts";
+import type { Balance } from "@tideway/engine/balancing";
 import type { Explanation } from "./explain.ts";
 
 /** The lines for a terminal. */
@@ -22,9 +22,12 @@ export function readable(explanation: Explanation): string {
   lines.push(`service   ${explanation.service ?? "none"} (${explanation.kind})`);
   if (answer !== null) lines.push(`answer    ${answer}`);
   lines.push(`instance  ${instanceLine(explanation)}`);
-  for (const { id, state, active, latencyMs } of explanation.candidates) {
+  if (answer !== null) return lines.join("\n");
+  for (const { id, state, why = "", active, latencyMs } of explanation.candidates) {
     const latency = latencyMs < 0 ? "not measured yet" : `${latencyMs.toFixed(1)} ms`;
-    lines.push(`          ${id === explanation.instance ? "→" : " "} ${id}  ${state}, ${active} under way, ${latency}`);
+    const reason = state === "up" || why === "" ? "" : ` (${why})`;
+    const mark = id === explanation.instance ? "→" : " ";
+    lines.push(`          ${mark} ${id}  ${state}${reason}, ${active} under way, ${latency}`);
   }
   return lines.join("\n");
 }
@@ -35,10 +38,24 @@ function missLine(miss: Explanation["miss"]): string {
 }
 
 function instanceLine(explanation: Explanation): string {
-  if (explanation.kind !== "command" && explanation.kind !== "upstreams") return "none needed";
-  if (!explanation.running) return "unknown: Tideway does not run";
-  const { instance, balance } = explanation;
-  return instance === null
-    ? "none could take a request now"
-    : `${instance}, by ${typeof balance === "string" ? balance : show(balance)}`;
+  const { kind, answer, running, instance, balance, sticky } = explanation;
+  if ((kind !== "command" && kind !== "upstreams") || answer !== null) return "none needed";
+  if (!running) return "unknown: Tideway does not run";
+  if (instance === null) return "none could take a request now";
+  return `${instance}, by ${balanceText(balance)}${sticky === null ? "" : `; whoever has its cookie ${sticky} stays`}`;
+}
+
+function balanceText(balance: Balance | null): string {
+  if (balance === null || typeof balance === "string") return balance ?? "";
+  const { hash, load } = balance;
+  return `hash of ${keyText(hash)}${load === undefined ? "" : `, up to ${load} times the average load`}`;
+}
+
+/** What of a request something goes by: `address`, `header x-user`, `account: cookie sid or query key`. */
+export function keyText(key: string | object): string {
+  if (typeof key === "string") return key;
+  const parts = Object.entries(key).map(([from, of]: [string, string | object]) => {
+    return typeof of === "string" ? `${from} ${of}` : `${from}: ${keyText(of)}`;
+  });
+  return parts.join(" or ");
 }

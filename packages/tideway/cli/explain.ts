@@ -3,6 +3,7 @@
  * besides, service, instance. The plan alone answers all but the instance, which the running server is asked for.
  */
 import { canonicalAddress, OperatorError } from "@tideway/base";
+import type { Balance } from "@tideway/engine/balancing";
 import {
   compileLocation,
   compileRoutes,
@@ -23,7 +24,7 @@ import {
   show,
 } from "../config/index.ts";
 import { type Asked, askControl, type InstanceReport, type Pick as Picked } from "../console/index.ts";
-import { readable } from "./explain-text.ts";
+import { keyText, readable } from "./explain-text.ts";
 
 export interface Explanation extends RouteExplanation<Route> {
   readonly url: string;
@@ -38,7 +39,9 @@ export interface Explanation extends RouteExplanation<Route> {
   /** Null when none could take a request now, or when the service has none. */
   readonly instance: string | null;
   /** How the instance is chosen, and among which. */
-  readonly balance: unknown;
+  readonly balance: Balance | null;
+  /** The cookie by which a browser comes back to its instance; null where none does. */
+  readonly sticky: string | null;
   readonly candidates: readonly InstanceReport[];
   readonly running: boolean;
 }
@@ -93,7 +96,9 @@ async function decide(plan: Plan, url: URL, options: Options): Promise<Explanati
     service: match === null || match.service === "" ? null : match.service,
     kind: service?.kind ?? (match === null ? null : match.options?.redirect === undefined ? "respond" : "redirect"),
     guards: match === null ? [] : guardsOf(match.options, plan, entry!.parts.get(match)!, address),
-    answer: match === null ? null : answerOf(match.options, service, values),
+    answer: match === null ? null : answerOf(match.options, service, values, entry!.parts.get(match)!, address),
+    sticky:
+      service?.kind === "command" || service?.kind === "upstreams" ? (service.options.sticky?.cookie ?? null) : null,
     ...(await askInstance(plan, match?.service, service, asked)),
   };
 }
@@ -110,7 +115,16 @@ function addressOf(text: string): string {
 }
 
 /** Of a route, or of a service, that answers by itself. */
-function answerOf(route: Route | null, service: AnyService | undefined, values: PlaceholderValues): string | null {
+function answerOf(
+  route: Route | null,
+  service: AnyService | undefined,
+  values: PlaceholderValues,
+  { except }: RouteParts,
+  address: string,
+): string | null {
+  const { maintenance = false } = route ?? {};
+  if (maintenance !== false && except?.has(address) !== true)
+    return `${maintenance === true ? 503 : maintenance.status}, for maintenance`;
   const own = service?.kind === "redirect" || service?.kind === "respond" ? service.options : {};
   const { redirect, status = 308, respond }: Pick<Route, "redirect" | "status" | "respond"> = { ...route, ...own };
   if (redirect !== undefined) {
@@ -159,7 +173,7 @@ function guardsOf(
         : `answers ${maintenance === true ? 503 : maintenance.status}`,
     );
   const rate = limits?.rate;
-  if (rate !== undefined) add("rate", `${rate.requests} a ${rate.per}, by ${show(rate.by)}; beyond it 429`);
+  if (rate !== undefined) add("rate", `${rate.requests} a ${rate.per}, by ${keyText(rate.by)}; beyond it 429`);
   if (limits?.requestsMax !== undefined) add("requests", `${limits.requestsMax} at once; beyond it 503`);
   const bodyBytesMax = limits?.bodyBytesMax ?? plan.limits.bodyBytesMax;
   if (bodyBytesMax !== undefined) add("body", `${bodyBytesMax} bytes; beyond it 413`);

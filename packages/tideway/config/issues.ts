@@ -114,7 +114,8 @@ function explainUnion(
 ): Issue[] {
   const where = formatPath(path);
   const branches = branchesAt(schema, issue.path, issue.errors);
-  const branch = intendedBranch(branches);
+  const named = namedBranch(schema, issue.path, value);
+  const branch = branches.find((each) => named !== null && each.schema === named) ?? intendedBranch(branches);
   if (branch !== null) return branch.issues.flatMap((inner) => explain(branch.schema ?? schema, value, inner, path));
   const allowed = branches.flatMap(({ schema: own, issues }) =>
     issues.flatMap((inner) => {

@@ -4,13 +4,11 @@
  */
 import { z } from "zod";
 import { sites } from "./route-schema.ts";
-import { breaker, eject, streamBalance, streamHealth, weight } from "./service-schema.ts";
+import { breaker, eject, slowStartMs, streamBalance, streamHealth, weight } from "./service-schema.ts";
 import { addressRanges, count, hostName, milliseconds, port } from "./values.ts";
 
-const place = {
-  host: hostName.default("127.0.0.1").describe("Address to listen on; loopback unless told otherwise"),
-  port,
-};
+const host = hostName.default("127.0.0.1").describe("Address to listen on; loopback unless told otherwise");
+const place = { host, port };
 
 const proxyProtocol = z
   .union([z.boolean(), z.strictObject({ from: addressRanges.min(1) })])
@@ -27,13 +25,16 @@ function isPort(number: number): boolean {
   return number >= 1 && number <= 65_535;
 }
 
+/** What is judged by statuses is HTTP: said to whoever writes them, and to whoever reads the reference. */
+const streamEject = eject.extend({ statuses: eject.shape.statuses.describe("Only of `services`: refused here") });
+
+const named = z.string().min(1).optional();
 const streamed = {
-  name: z.string().min(1).optional().describe("What logs and `tideway status` call it; `tcp:PORT` unless given"),
   upstreams: z.array(z.union([address, z.strictObject({ address, weight })])).min(1),
   balance: streamBalance,
-  eject: eject.default(eject.parse({})),
+  eject: streamEject.default(streamEject.parse({})),
   breaker: breaker.optional(),
-  slowStartMs: milliseconds.optional(),
+  slowStartMs,
   requestsMax: count.optional().describe("Connections or sessions at one instance; no bound unless given"),
   drainMs: z.int().min(0).optional().describe("How long they may go on at an instance that drains or is gone"),
   healthPort: z
@@ -45,16 +46,22 @@ const streamed = {
 };
 
 const tcp = z.strictObject({
+  name: named.describe("What logs and `tideway status` call it; `tcp:PORT` unless given"),
   ...streamed,
-  health: streamHealth.default(streamHealth.parse({})),
-  connectMs: milliseconds.default(3_000),
+  health: streamHealth
+    .default(streamHealth.parse({}))
+    .describe("An instance is used after its first good probe; with the defaults it must accept a connection"),
+  connectMs: milliseconds
+    .default(3_000)
+    .describe("Until an instance has accepted; then another is tried, three in all"),
   idleMs: milliseconds.optional().describe("A connection without a byte for so long is closed; never unless given"),
-  connectionsMax: count.default(4_096),
-  connectionsPerAddressMax: count.default(1_024),
+  connectionsMax: count.default(4_096).describe("Open at once; one more is reset"),
+  connectionsPerAddressMax: count.default(1_024).describe("Of one client address"),
   proxyProtocol: z.enum(["v1", "v2"]).optional().describe("Tell the service its client by the PROXY protocol"),
 });
 
 const udp = z.strictObject({
+  name: named.describe("What logs and `tideway status` call it; `udp:PORT` unless given"),
   ...streamed,
   health: streamHealth.optional().describe("Without it, instances count as up until they refuse"),
   idleMs: milliseconds.default(60_000).describe("A client that says nothing for so long is forgotten"),
@@ -73,7 +80,7 @@ const http = z.strictObject({
 export const listen = z.union([
   http,
   z.strictObject({ ...place, tcp, proxyProtocol }),
-  z.strictObject({ ...place, udp }),
+  z.strictObject({ host, port: port.describe("UDP port; 0 takes any free one"), udp }),
 ]);
 
 export type ListenConfig = z.output<typeof listen>;

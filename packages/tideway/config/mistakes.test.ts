@@ -23,6 +23,10 @@ const tcp = (keys: object, listen: object = {}) => ({
   ...service({}),
   listen: [{ port: 1 }, { port: 2, ...listen, tcp: { upstreams: ["127.0.0.1:5432"], ...keys } }],
 });
+const udp = (keys: object, listen: object = {}) => ({
+  ...service({}),
+  listen: [{ port: 1 }, { port: 2, ...listen, udp: { upstreams: ["127.0.0.1:53"], ...keys } }],
+});
 const whole = (keys: object) => ({ ...service({}), ...keys });
 
 const api = "services.api";
@@ -125,6 +129,9 @@ const mistakes: readonly (readonly [input: unknown, path: string, allowed: RegEx
   [tcp({ health: { path: "/healthz" } }), "listen[1].tcp.health.path", /kind: "http"/, /Write kind: "http"/],
   [tcp({ eject: { statuses: 500 } }), "listen[1].tcp.eject.statuses", /`services`/, /Remove/],
   [tcp({ name: "db", upstream: "a.test:1" }), "listen[1].tcp.upstream", /name, upstreams/, /"upstreams"/],
+  [udp({}, { proxyProtocol: true }), "listen[1].proxyProtocol", /host, port, udp/, /Remove/],
+  [udp({ proxyProtocol: "v2" }), "listen[1].udp.proxyProtocol", /name, upstreams/, /Remove/],
+  [tcp({}, { sites: {} }), "listen[1].sites", /host, port, tcp, proxyProtocol/, /Remove/],
   [tcp({ name: "api" }), "listen[1]", /name of its own/, /`name`/],
   [{ services: { api: up } }, "sites", /an object: host → path/, /sites: \{ "\*"/],
   [whole({ listen: [{ port: 1, sites }] }), "sites", /without `sites`/, /remove these/],

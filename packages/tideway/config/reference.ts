@@ -2,6 +2,7 @@
  * The configuration's reference, as Markdown: every key with what it may hold, its default and what it means, read from the
  * schema itself, so that it cannot say anything else. `docs/configuration.md` is what it says; a test keeps it so.
  */
+import { limits } from "@tideway/base";
 import type { z } from "zod";
 import { configSchema } from "./schema.ts";
 
@@ -115,8 +116,26 @@ export function reference(): string {
     ...distinct(shape["listen"]!).map(({ rows }) => section(titleOfListener(rows), rows)),
     ...distinct(shape["services"]!).map(({ name, rows }) => section(`A service with \`${name}\``, rows)),
     section(routeTitle, distinct(shape["sites"]!)[0]!.rows),
+    fixedBounds(),
   ];
   return parts.join("\n");
+}
+
+/** What is bounded without a key. */
+function fixedBounds(): string {
+  const rows = [
+    [limits.chunkLineBytesMax, "bytes of a chunk's size with its extensions; beyond it 400"],
+    [limits.replayBytesMax, "bytes of a request's body that are kept for a retry; a longer one is not sent again"],
+    [limits.compressBytesMin, "bytes of an answer from which on it is compressed"],
+    [limits.compressorsMax, "answers that are compressed as streams at once; further ones go as they are"],
+    [limits.attachmentsMax, "binary attachments of one Socket.IO packet; beyond it the line is closed"],
+    [limits.namespacesPerConnectionMax, "namespaces of one line; a CONNECT for one more ends it"],
+    [
+      limits.handoverQueueBytesMax,
+      "bytes of a client's events that wait for another process; beyond it the line is closed",
+    ],
+  ].map(([bound, meaning]) => `| ${bound} | ${meaning} |`);
+  return ["## Bounds without a key\n", "| bound | of what |", "| --- | --- |", ...rows, ""].join("\n");
 }
 
 function titleOfListener(rows: readonly Row[]): string {

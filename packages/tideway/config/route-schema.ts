@@ -4,7 +4,17 @@
  */
 import { limits } from "@tideway/base";
 import { z } from "zod";
-import { addressRanges, bytes, count, fieldName, fieldValue, fixedAnswer, redirectStatus } from "./values.ts";
+import {
+  addressRanges,
+  bytes,
+  count,
+  fieldName,
+  fieldValue,
+  fixedAnswer,
+  redirectStatus,
+  refusal,
+  retryAfter,
+} from "./values.ts";
 
 const method = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "a method, such as GET");
 const condition = z.union([
@@ -21,7 +31,10 @@ const condition = z.union([
 
 const when = z
   .strictObject({
-    method: z.union([method, z.array(method).min(1)]).optional(),
+    method: z
+      .union([method, z.array(method).min(1)])
+      .optional()
+      .describe("One, or one of several; GET takes HEAD too"),
     header: z
       .record(fieldName, condition)
       .optional()
@@ -36,14 +49,14 @@ export const fieldChanges = z
   .strictObject({
     set: fieldValues.optional().describe("In place of what is there"),
     add: fieldValues.optional().describe("Besides what is there"),
-    remove: z.array(fieldName).optional(),
+    remove: z.array(fieldName).optional().describe("Before anything is set or added"),
   })
   .describe("Values may hold {host} {path} {query} {method} {scheme} {address} {port} {id} {service}");
 
 export const rate = z
   .strictObject({
     requests: count.describe("So many requests"),
-    per: z.enum(["second", "minute", "hour", "day"]).default("second"),
+    per: z.enum(["second", "minute", "hour", "day"]).default("second").describe("In so much time"),
     burst: count.optional().describe("So many at once; as many as `requests` unless given"),
     by: z
       .union([
@@ -74,9 +87,8 @@ const routeLimits = z.strictObject({
 
 const maintenance = z.union([
   z.boolean(),
-  fixedAnswer.extend({
-    status: z.int().min(400).max(599).default(503),
-    retryAfterSeconds: count.optional(),
+  refusal.extend({
+    retryAfterSeconds: retryAfter.default(60),
     /** Those who may pass: the people who test what is being worked on. */
     except: addressRanges.optional().describe("Addresses or ranges that are served all the same"),
   }),
@@ -95,11 +107,7 @@ export const route = z.strictObject({
   strip: z.boolean().optional().describe("Remove the prefix before forwarding"),
   rewrite: z.string().startsWith("/").optional().describe("Another prefix in place of the one that matched"),
   request: fieldChanges.optional().describe("Changes to what the service sees"),
-  response: fieldChanges
-    .optional()
-    .describe(
-      "Changes to what the client sees, refusals included; but one whose body is over its limit is told by the listener",
-    ),
+  response: fieldChanges.optional().describe("Changes to what the client sees, refusals included"),
   limits: routeLimits.optional(),
   compress: z.boolean().optional().describe("Compress answers that are worth it: zstd, br or gzip"),
   serverTiming: z.boolean().optional().describe("Tell the client how long the gateway and the service took"),

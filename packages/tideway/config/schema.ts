@@ -29,7 +29,9 @@ const zoneRecords = z
 const clientLimits = z
   .strictObject({
     connectionsMax: count.optional().describe("Open connections in all; 0.4 of the descriptors unless given"),
-    connectionsPerAddressMax: count.default(limits.connectionsPerAddressMax).describe("Of one client address"),
+    connectionsPerAddressMax: count
+      .default(limits.connectionsPerAddressMax)
+      .describe("Of one client address; loopback and trusted proxies are not counted"),
     fieldsMax: count.default(limits.fieldsMax).describe("Fields in one head"),
     fieldBytesMax: count.default(limits.fieldBytesMax).describe("Bytes of one field"),
     fieldsBytesMax: count.default(limits.fieldsBytesMax).describe("Bytes of a head's fields together"),
@@ -40,7 +42,7 @@ const clientLimits = z
     headTimeoutMs: milliseconds.default(limits.headTimeoutMs).describe("From the first byte of a head to its end"),
     idleTimeoutMs: milliseconds.default(limits.idleTimeoutMs).describe("An idle keep-alive connection"),
     bodyProgressMs: milliseconds.default(limits.bodyProgressMs).describe("Within which `bodyProgressBytes` must come"),
-    bodyProgressBytes: count.default(limits.bodyProgressBytes),
+    bodyProgressBytes: count.default(limits.bodyProgressBytes).describe("Or the client is told 408"),
     responseStallMs: milliseconds
       .default(60_000)
       .describe("A client that takes nothing of its answer for so long is gone"),
@@ -94,7 +96,7 @@ export const configSchema = z.strictObject({
     .describe("The operator's page; false for none"),
   log: z
     .strictObject({
-      level: z.enum(["debug", "info", "warn", "error"]).default("info"),
+      level: z.enum(["debug", "info", "warn", "error"]).default("info").describe("The least that is told"),
       requests: z
         .union([
           z.boolean(),
@@ -110,7 +112,7 @@ export const configSchema = z.strictObject({
           }),
         ])
         .default(true)
-        .describe("One line per request"),
+        .describe("One line per request, in the log also one per connection of a TCP service and end of a WebSocket"),
     })
     .prefault({}),
 });

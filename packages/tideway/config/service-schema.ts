@@ -5,7 +5,16 @@
 import { limits } from "@tideway/base";
 import { defaultBreakerRules, defaultEjectionRules } from "@tideway/engine/balancing";
 import { z } from "zod";
-import { count, fieldName, fieldValue, fixedAnswer, milliseconds, redirectStatus } from "./values.ts";
+import {
+  count,
+  fieldName,
+  fieldValue,
+  fixedAnswer,
+  milliseconds,
+  redirectStatus,
+  refusal,
+  retryAfter,
+} from "./values.ts";
 
 const named = z.enum(["least-busy", "round-robin", "weighted", "power-of-two", "fastest", "hash"]);
 
@@ -74,7 +83,7 @@ export const eject = z
     failureShare: share
       .optional()
       .describe("Share of the requests of `windowMs` that may fail; not looked at unless given"),
-    windowMs: milliseconds.default(windowMs),
+    windowMs: milliseconds.default(windowMs).describe("How far back a share looks"),
     requestsMin: count.default(requestsMin).describe("Requests in the window before a share says something"),
     latencyFactor: z
       .number()
@@ -86,20 +95,28 @@ export const eject = z
     backoffMs: milliseconds
       .default(1_000)
       .describe("How long the first ejection lasts; each further one twice as long"),
-    backoffMaxMs: milliseconds.default(30_000),
+    backoffMaxMs: milliseconds.default(30_000).describe("How long an ejection lasts at most"),
     shareMax: share.default(shareMax).describe("Share of the instances that may be out at once; never the last one"),
   })
   .describe("When an instance is taken out for how requests fare there");
 
 export const breaker = z
   .strictObject({
-    failureShare: share.default(defaultBreakerRules.failureShare),
+    failureShare: share
+      .default(defaultBreakerRules.failureShare)
+      .describe("Share of the requests of `windowMs` that opens it"),
     windowMs: milliseconds.default(defaultBreakerRules.windowMs),
-    requestsMin: count.default(defaultBreakerRules.requestsMin),
+    requestsMin: count
+      .default(defaultBreakerRules.requestsMin)
+      .describe("Requests in the window before a share says something"),
     openMs: milliseconds.default(defaultBreakerRules.openMs).describe("How long it refuses before trials"),
     trialsMax: count.default(defaultBreakerRules.trialsMax).describe("Trials that must all succeed"),
   })
   .describe("Refuses at once while too many requests of the whole service fail");
+
+export const slowStartMs = milliseconds
+  .optional()
+  .describe("How long a new instance takes to its full share; at once unless given");
 
 /** What a service whose requests go to instances has, whoever runs them. */
 const balanced = {
@@ -114,32 +131,43 @@ const balanced = {
     })
     .optional()
     .describe("A signed cookie brings a browser back to its instance"),
-  health: health.default(health.parse({})),
+  health: health
+    .default(health.parse({}))
+    .describe("An instance is used after its first good probe; with the defaults GET / must be answered with 200-399"),
   eject: eject.default(eject.parse({})),
   breaker: breaker.optional(),
-  slowStartMs: milliseconds
-    .optional()
-    .describe("How long a new instance takes to its full share; at once unless given"),
+  slowStartMs,
   queueMs: milliseconds
     .default(limits.upstreamWaitMs)
     .describe("How long a request waits when no instance can take it"),
   queueMax: z.int().min(0).default(limits.upstreamWaitersMax).describe("Requests that may wait; beyond it 503 at once"),
   retries: z
     .strictObject({
-      max: z.int().min(0).max(10).default(limits.retriesMax),
+      max: z.int().min(0).max(10).default(limits.retriesMax).describe("Of one request"),
       budget: z
         .number()
         .min(0)
         .max(1)
         .default(limits.retryBudget)
-        .describe("Share of recent requests; a hundred at once, and ten a second, are free"),
+        .describe("Share of recent requests, 0 for none; otherwise a hundred at once, and ten a second, are free"),
     })
-    .prefault({}),
-  connectMs: milliseconds.default(limits.upstreamConnectMs),
+    .prefault({})
+    .describe("Of requests that failed before their answer began, where repeating them does no harm"),
+  connectMs: milliseconds.default(limits.upstreamConnectMs).describe("Until an instance has accepted a connection"),
   firstByteMs: milliseconds.default(limits.upstreamFirstByteMs).describe("From a request's end to its answer's head"),
   streamIdleMs: milliseconds.optional().describe("Longest pause within an answer's body; no limit unless given"),
   keepAliveMs: milliseconds.default(limits.upstreamIdleMs).describe("How long an idle connection is kept"),
-  connectionsMax: count.default(limits.upstreamConnectionsMax).describe("Open connections to one instance"),
+  connectionsMax: count
+    .default(limits.upstreamConnectionsMax)
+    .describe(
+      "Open connections to one instance; further requests wait. A client that reads a large answer slowly holds one",
+    ),
+  uploadsShare: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(limits.upstreamUploadsShare)
+    .describe("Share of an instance's connections, and of the queue, for requests whose body is still coming"),
   requestsMax: count
     .optional()
     .describe("Requests under way at one instance; further ones wait. No bound unless given"),
@@ -151,13 +179,10 @@ const balanced = {
     .union([z.enum(["preserve", "upstream"]), z.strictObject({ set: fieldValue })])
     .default("preserve")
     .describe("The Host that instances see: the client's, their own, or a given one"),
-  whenDown: fixedAnswer
-    .extend({
-      status: z.int().min(400).max(599).default(503),
-      retryAfterSeconds: count.optional(),
-    })
+  whenDown: refusal
+    .extend({ retryAfterSeconds: retryAfter.default(2) })
     .optional()
-    .describe("Answer when every instance is down; an error page with 503 unless given"),
+    .describe("Answer when every instance is down, or the breaker is open; an error page with 503 unless given"),
 };
 
 const upstreamUrl = z
@@ -179,9 +204,9 @@ export const weight = z.number().positive().max(1000).default(1);
 export const serviceSchemas = {
   command: z.strictObject({
     command: z.string().trim().min(1).describe("Program that Tideway runs and watches"),
-    instances: z.int().min(1).max(64).default(1),
+    instances: z.int().min(1).max(64).default(1).describe("Processes of it; each gets a port of its own in PORT"),
     cwd: z.string().optional().describe("Where it runs; the configuration's folder unless given"),
-    env: z.record(z.string(), z.string()).default({}),
+    env: z.record(z.string(), z.string()).default({}).describe("Besides Tideway's own environment"),
     ...balanced,
     startTimeoutMs: milliseconds.default(30_000).describe("An instance that is not healthy by then is replaced"),
     stopTimeoutMs: milliseconds.default(10_000).describe("From SIGTERM to SIGKILL"),

@@ -35,4 +35,14 @@ export const fixedAnswer = z.strictObject({
   type: fieldValue.default("text/plain; charset=utf-8"),
 });
 
+/** For `Retry-After`. */
+export const retryAfter = z.int().min(0).describe("What `Retry-After` says; 0 for none");
+
+/** An answer in a service's place. */
+export const refusal = z.strictObject({
+  status: z.int().min(400).max(599).default(503),
+  body: z.string().optional().describe("With 503 an error page of ours unless given, else none"),
+  type: fieldValue.default("text/plain; charset=utf-8").describe("Of `body`"),
+});
+
 export const redirectStatus = z.literal([301, 302, 303, 307, 308]);

@@ -10,6 +10,7 @@ import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { OperatorError, type OperatorErrorCode, type OperatorErrorDetails } from "@tideway/base";
+import type { Balance } from "@tideway/engine/balancing";
 import { ConfigurationFault } from "../config/index.ts";
 import type { InstanceReport, ReloadReport, StatusReport } from "./report.ts";
 
@@ -47,7 +48,7 @@ export interface Pick {
   /** Null when none could take a request, and for a service without instances. */
   readonly instance: string | null;
   /** The policy, as configured. */
-  readonly balance: unknown;
+  readonly balance: Balance | null;
   readonly candidates: readonly InstanceReport[];
 }
 

@@ -1,10 +1,13 @@
 /**
  * The access log of the running configuration: one line per request, as JSON or in the Combined format, with the rest of the
- * log or in a file of its own. Owns where the lines go and the change from one configuration to the next; what a line
+ * log or in a file of its own. What else clients do is told in the log as long as requests are: connections of TCP services,
+ * and the end of upgraded ones, for which the Combined format has no line. Owns where the lines go and the change from one configuration to the next; what a line
  * looks like and how it is written is `edge/logging`'s. Queries and bodies stay out unless asked for: they hold secrets.
  */
 import { resolve } from "node:path";
 import type { Clock } from "@tideway/base";
+import type { TcpRecord } from "@tideway/edge/layer4";
+import type { UpgradeEnd } from "@tideway/edge/listener";
 import {
   type AccessLogFormat,
   type AccessRecord,
@@ -50,6 +53,23 @@ export class AccessLog {
   readonly record = (record: AccessRecord): void => {
     this.#running.write?.(record);
   };
+
+  /** Called with every connection of a TCP service, when it has ended. */
+  readonly connectionEnded = (record: TcpRecord): void => {
+    this.#tell({ ...record }, `connection ended: ${record.end}`);
+  };
+
+  /** Called with every upgraded connection, when it has closed: what its request's line could not know yet. */
+  readonly upgradeEnded = ({ record, durationMs, bytesIn, bytesOut }: UpgradeEnd): void => {
+    const { id, address, service, instance } = record;
+    const fields = { id, address, service, instance, in: bytesIn, out: bytesOut, ms: Math.round(durationMs * 10) / 10 };
+    this.#tell(fields, "upgraded connection closed");
+  };
+
+  #tell(fields: object, message: string): void {
+    if (this.#running.write === null) this.#log.debug(fields, message);
+    else this.#log.info(fields, message);
+  }
 
   /** Of the file, when there is one. */
   get counters(): LineCounters | null {

@@ -28,10 +28,17 @@ function answer(exchange: Exchange, status: number, fields: FieldList, body: Uin
   exchange.end();
 }
 
-/** Answers with an error of the registry, in the form that the client accepts. */
-export function answerError(exchange: Exchange, code: AnswerErrorCode, detail = "", besides: FieldList = []): void {
+/** Answers with an error of the registry, in the form that the client accepts; `retryAfter` as for `renderError`. */
+export function answerError(
+  exchange: Exchange,
+  code: AnswerErrorCode,
+  detail = "",
+  besides: FieldList = [],
+  retryAfter?: number,
+): void {
   exchange.reason = code;
-  const { status, fields, body } = renderError(code, field(exchange.head.fields, "accept") ?? "", detail, exchange.id);
+  const accept = field(exchange.head.fields, "accept") ?? "";
+  const { status, fields, body } = renderError(code, accept, detail, exchange.id, retryAfter);
   answer(exchange, status, [...fields, ...besides], Buffer.from(body));
 }
 

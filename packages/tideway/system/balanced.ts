@@ -30,7 +30,7 @@ export function serviceSettingsOf(config: BalancedService, plan: Plan): ServiceS
     ...(options.proxyProtocol === undefined ? {} : { proxyProtocol: options.proxyProtocol }),
     ...(options.breaker === undefined ? {} : { breaker: options.breaker }),
     ...(options.sticky === undefined ? {} : { sticky: stickyOf(options.sticky, plan) }),
-    ...(options.whenDown === undefined ? {} : { whenDown: whenDownOf(options.whenDown) }),
+    ...(options.whenDown === undefined ? {} : { whenDown: options.whenDown }),
     ...(config.kind === "upstreams" ? { upstreams: config.options.upstreams.map(addressOf) } : {}),
     retryBudget: options.retries.budget,
     limits: {
@@ -39,6 +39,7 @@ export function serviceSettingsOf(config: BalancedService, plan: Plan): ServiceS
       upstreamBodyIdleMs: options.streamIdleMs ?? limits.upstreamBodyIdleMs,
       upstreamIdleMs: options.keepAliveMs,
       upstreamConnectionsMax: options.connectionsMax,
+      upstreamUploadsShare: options.uploadsShare,
       upstreamWaitersMax: options.queueMax,
       upstreamWaitMs: options.queueMs,
     },
@@ -88,10 +89,6 @@ function stickyOf({ cookie, ttlMs, secure }: NonNullable<Options["sticky"]>, pla
     ...(ttlMs === undefined ? {} : { ttlMs }),
     ...(secure === undefined ? {} : { secure }),
   };
-}
-
-function whenDownOf({ retryAfterSeconds, ...answer }: NonNullable<Options["whenDown"]>) {
-  return retryAfterSeconds === undefined ? answer : { ...answer, retryAfterSeconds };
 }
 
 function addressOf(upstream: Upstream): UpstreamAddress {

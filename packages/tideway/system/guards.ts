@@ -2,7 +2,7 @@
  * What stands between a request and the target of its route: changes to every answer, maintenance, rate, requests at once, the
  * body's size, compression. Owns their order; a route that asks for none of it has its target and nothing else before it.
  */
-import type { Exchange, FieldList, GuardedExchange, Target } from "@tideway/base";
+import type { Exchange, GuardedExchange, Target } from "@tideway/base";
 import { loopClock } from "@tideway/edge/clock";
 import type { Compression } from "@tideway/edge/compression";
 import { compileRate, type RateLimit, RequestsBound } from "@tideway/engine/limiting";
@@ -105,17 +105,22 @@ function maintenanceGuard(
   maintenance: Exclude<Route["maintenance"], undefined | false>,
   { except }: RouteParts,
 ): Guard {
-  const answer = maintenance === true ? null : fixedAnswer("", maintenance, retryField(maintenance.retryAfterSeconds));
+  const own = maintenance === true ? null : ownWords(maintenance);
+  const retryAfter = maintenance === true ? undefined : maintenance.retryAfterSeconds;
   return (exchange) => {
     if (except?.has(exchange.client.address)) return true;
-    if (answer === null) answerError(exchange, "HTTP_MAINTENANCE");
-    else answer.handle(exchange);
+    if (own === null) answerError(exchange, "HTTP_MAINTENANCE", "", [], retryAfter);
+    else own.handle(exchange);
     return false;
   };
 }
 
-function retryField(seconds: number | undefined): FieldList {
-  return seconds === undefined ? [] : ["retry-after", String(seconds)];
+/** Null where our own page will do. */
+function ownWords({ status, body, type, retryAfterSeconds }: Exclude<Route["maintenance"], undefined | boolean>) {
+  if (body === undefined && status === 503) return null;
+  const fields = ["cache-control", "no-store"];
+  if (retryAfterSeconds > 0) fields.push("retry-after", String(retryAfterSeconds));
+  return fixedAnswer("", { status, body: body ?? "", type }, fields);
 }
 
 function rateOf(spec: NonNullable<NonNullable<Route["limits"]>["rate"]>, { place }: RouteMatch<Route>): RateLimit {

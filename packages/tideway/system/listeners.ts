@@ -103,6 +103,7 @@ export class Listeners {
         metrics.record(record);
         access.record(record);
       },
+      onUpgradeEnd: access.upgradeEnded,
       hint: `Change listen[${entry.index}].port in the configuration${movable}.`,
     });
   }

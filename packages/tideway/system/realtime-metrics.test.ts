@@ -30,16 +30,16 @@ test("each realtime service tells of its connections, traffic, queues and drops,
     const metrics = readMetrics(exposition.text(), format);
     const value = (name: string, labels: Record<string, string>) => readValue(metrics, name, labels);
     const all = "tideway_realtime_";
-    assert.equal(value(`${all}connections`, { service: "chat", transport: "polling" }), 2);
-    assert.equal(value(`${all}connections`, { service: "chat", transport: "websocket" }), 3);
-    assert.equal(value(`${all}connections`, { service: "news", transport: "websocket" }), 0);
-    assert.equal(value(`${all}refused_total`, { service: "chat", why: "full" }), 5);
-    assert.equal(value(`${all}refused_total`, { service: "chat", why: "request" }), 2);
-    assert.equal(value(`${all}packets_total`, { service: "chat", direction: "out" }), 20);
-    assert.equal(value(`${all}bytes_total`, { service: "chat", direction: "in" }), 300);
-    assert.equal(value(`${all}queued_bytes`, { service: "chat" }), 600);
-    assert.equal(value(`${all}dropped_total`, { service: "chat" }), 8);
-    assert.equal(value(`${all}slow_consumers_total`, { service: "chat" }), 2);
-    assert.equal(value(`${all}throttled_total`, { service: "chat" }), 1);
+    assert.equal(value(`${all}connections`, { tideway_service: "chat", transport: "polling" }), 2);
+    assert.equal(value(`${all}connections`, { tideway_service: "chat", transport: "websocket" }), 3);
+    assert.equal(value(`${all}connections`, { tideway_service: "news", transport: "websocket" }), 0);
+    assert.equal(value(`${all}refused_total`, { tideway_service: "chat", why: "full" }), 5);
+    assert.equal(value(`${all}refused_total`, { tideway_service: "chat", why: "request" }), 2);
+    assert.equal(value(`${all}packets_total`, { tideway_service: "chat", direction: "out" }), 20);
+    assert.equal(value(`${all}bytes_total`, { tideway_service: "chat", direction: "in" }), 300);
+    assert.equal(value(`${all}queued_bytes`, { tideway_service: "chat" }), 600);
+    assert.equal(value(`${all}dropped_total`, { tideway_service: "chat" }), 8);
+    assert.equal(value(`${all}slow_consumers_total`, { tideway_service: "chat" }), 2);
+    assert.equal(value(`${all}throttled_total`, { tideway_service: "chat" }), 1);
   }
 });

@@ -28,7 +28,7 @@ interface Counted {
 export function realtimeMetrics(services: () => readonly Counted[]): MetricsSource {
   return (samples) => {
     for (const { name, counters } of services()) {
-      const labels = { service: name };
+      const labels = { tideway_service: name };
       samples.add(connections, counters.polling, { ...labels, transport: "polling" });
       samples.add(connections, counters.webSockets, { ...labels, transport: "websocket" });
       samples.add(opened, counters.opened, labels);

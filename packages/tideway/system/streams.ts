@@ -15,6 +15,7 @@ import {
 import type { UpstreamAddress } from "@tideway/edge/upstream";
 import type { Plan, StreamListenerPlan } from "../config/index.ts";
 import type { Change, ServiceReport, StreamReport } from "../console/index.ts";
+import type { AccessLog } from "./access-log.ts";
 import { poolSettingsOf } from "./balanced.ts";
 import { type ListenerSurroundings, proxyProtocolOf } from "./listeners.ts";
 import type { Log } from "./logs.ts";
@@ -41,11 +42,13 @@ const removedGraceMs = 60_000;
 
 export class Streams {
   readonly #log: Log;
+  readonly #access: AccessLog;
   readonly #census: ListenerSurroundings["census"];
   readonly #open = new Map<string, OpenStream>();
 
-  constructor({ log, census }: Pick<ListenerSurroundings, "log" | "census">) {
+  constructor({ log, access, census }: Pick<ListenerSurroundings, "log" | "access" | "census">) {
     this.#log = log;
+    this.#access = access;
     this.#census = census;
   }
 
@@ -90,7 +93,8 @@ export class Streams {
       const listener = createUdpListener({ ...common, ...udpSettingsOf(plan, service) });
       return { listener, configure: (changed) => listener.configure(udpSettingsOf(changed, service)) };
     }
-    const listener = createTcpListener({ ...common, ...tcpSettingsOf(plan, service), census: this.#census });
+    const onRecord = this.#access.connectionEnded;
+    const listener = createTcpListener({ ...common, ...tcpSettingsOf(plan, service), census: this.#census, onRecord });
     return { listener, configure: (changed) => listener.configure(tcpSettingsOf(changed, service)) };
   }
 

@@ -75,7 +75,7 @@ export class System {
     this.#routers = new Routers({ applications: this.#applications, realtime: this.#realtime, compression, log });
     this.#census = new Census(censusOf(plan));
     this.#listeners = new Listeners({ log, access: this.#access, metrics: this.#metrics, census: this.#census });
-    this.#streams = new Streams({ log, census: this.#census });
+    this.#streams = new Streams({ log, access: this.#access, census: this.#census });
   }
 
   /**
