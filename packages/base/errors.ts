@@ -80,6 +80,16 @@ export const answerErrors = {
     message: "No site of that name is served here.",
     hint: "Check the host name of the address.",
   },
+  HTTP_INVALID: {
+    status: 400,
+    message: "The request does not say what it must, or not as it must.",
+    hint: "See in brackets what is expected, and where.",
+  },
+  HTTP_FORBIDDEN: {
+    status: 403,
+    message: "This request is not allowed here.",
+    hint: "Ask whoever runs this site which pages and clients it serves.",
+  },
   HTTP_NOT_FOUND: { status: 404, message: "There is nothing at this address.", hint: "Check the path." },
   HTTP_METHOD: { status: 405, message: "This method is not allowed here.", hint: "See the Allow field." },
   HTTP_TARGET_TOO_LONG: { status: 414, message: "The address is too long.", hint: "Send data in the body instead." },
@@ -87,6 +97,11 @@ export const answerErrors = {
     status: 413,
     message: "The request's body is larger than is allowed here.",
     hint: "Send less, or in several requests.",
+  },
+  HTTP_MEDIA_TYPE: {
+    status: 415,
+    message: "A body of this type is not taken here.",
+    hint: "Send JSON as application/json.",
   },
   HTTP_TOO_MANY: { status: 429, message: "Too many requests.", hint: "Wait as long as Retry-After says." },
   HTTP_CONNECTIONS: {
@@ -132,6 +147,12 @@ export const answerErrors = {
   },
   HTTP_BUSY: { status: 503, message: "Too much is going on here already.", hint: "Try again soon.", retryAfter: 1 },
   HTTP_UPSTREAM_TIMEOUT: { status: 504, message: "The service took too long to answer.", hint: "Try again later." },
+  HTTP_STORAGE: {
+    status: 507,
+    message: "There is no room to keep this now.",
+    hint: "Try again later; nothing was kept.",
+    retryAfter: 5,
+  },
   HTTP_VERSION: { status: 505, message: "This version of HTTP is not spoken here.", hint: "Use HTTP/1.1." },
 } as const satisfies Record<string, AnswerError>;
 export type AnswerErrorCode = keyof typeof answerErrors;

@@ -63,6 +63,15 @@ export const limits = Object.freeze({
   sessionsMax: 100_000,
   /** Real-time sessions at once from one IPv4 address or one /64 of IPv6; those of private networks are not counted. */
   sessionsPerAddressMax: 1_024,
+  /** Requests at once that read rooms over plain HTTP, polls and streams; a further one is told to come again. */
+  roomReadersMax: 100_000,
+  /** The same from one IPv4 address or one /64 of IPv6; those of private networks are not counted. */
+  roomReadersPerAddressMax: 1_024,
+  /** Events that one such address publishes in rooms over plain HTTP in a second; 429 beyond it. */
+  roomPublishesPerSecondMax: 100,
+  /** Events, and about so many bytes of them, in one answer to a poll of a room; the next poll gets the next ones. */
+  pollEventsMax: 1_000,
+  pollBytesMax: 1024 * 1024,
   /** Messages and their bytes per second that one real-time client is read at; one that sends more is read later. */
   eventsPerSecondMax: 10_000,
   eventBytesPerSecondMax: 32 * 1024 * 1024,

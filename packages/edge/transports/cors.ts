@@ -58,6 +58,15 @@ export function isOriginAllowed(
   return settings.origins.includes(origin);
 }
 
+/**
+ * What CORS says where nobody configured it, for requests that pages can only make with it: pages that may connect may read
+ * the answers too. Those of listed origins with cookies, as their WebSockets have them.
+ */
+export function implicitCors({ origins }: Settings): [CorsOptions, OriginRule] {
+  if (origins === "same") return [{}, false];
+  return origins === "any" ? [{}, "*"] : [{ credentials: true }, origins];
+}
+
 /** Whether an Origin names the host that was asked. The scheme is not compared: TLS may end before us. */
 export function isSameHost(origin: string, authority: string): boolean {
   const asked = /^(https?):\/\/([^/]+)$/i.exec(origin);

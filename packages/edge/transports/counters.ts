@@ -18,10 +18,20 @@ export interface Counters {
   /** Bytes of frames and payloads as they are on the wire, without heads of HTTP. */
   bytesIn: number;
   bytesOut: number;
+  /** Requests to rooms over plain HTTP that were well formed, by what they want. */
+  readonly roomRequests: { poll: number; longpoll: number; sse: number; publish: number };
+  /** Events of rooms that their readers were given. */
+  readonly roomEvents: { poll: number; longpoll: number; sse: number };
+  /** Times that a reader was told that something is missing. */
+  roomGaps: number;
 
   /* What is there now. */
   polling: number;
   webSockets: number;
+  /** Streams of server-sent events. */
+  sse: number;
+  /** Polls of rooms that wait for an event. */
+  longPolls: number;
   queuedPackets: number;
   queuedBytes: number;
 }
@@ -40,8 +50,13 @@ export function makeCounters(): Counters {
     packetsOut: 0,
     bytesIn: 0,
     bytesOut: 0,
+    roomRequests: { poll: 0, longpoll: 0, sse: 0, publish: 0 },
+    roomEvents: { poll: 0, longpoll: 0, sse: 0 },
+    roomGaps: 0,
     polling: 0,
     webSockets: 0,
+    sse: 0,
+    longPolls: 0,
     queuedPackets: 0,
     queuedBytes: 0,
   };

@@ -3,7 +3,7 @@
  * and what goes beyond them. Parsed once, frozen; nothing here is read from a request.
  */
 import { type Clock, type Logger, limits, type Random, silentLogger } from "@tideway/base";
-import type { Connection, DisconnectReason, Handshake, TransportName } from "@tideway/engine/hub";
+import type { Connection, DisconnectReason, Handshake, RoomsPort, TransportName } from "@tideway/engine/hub";
 import { windowBitsMin } from "@tideway/wire/websocket";
 import type { WatchableLine } from "./observer.ts";
 import type { Refusal } from "./verify.ts";
@@ -103,6 +103,14 @@ export interface TransportsOptions {
   readonly eventsPerSecondMax?: number;
   /** The same for bytes of messages, as they are after inflating. 32 MiB unless given. */
   readonly bytesPerSecondMax?: number;
+  /** Rooms over plain HTTP below `path`, as the hub serves them; none unless given. */
+  readonly rooms?: RoomsPort;
+  /** Requests that read rooms at once, polls and streams; a further one is answered with 503. 100,000 unless given. */
+  readonly roomReadersMax?: number;
+  /** The same of one address as for sessions, answered with 429. 1,024 unless given. */
+  readonly roomReadersPerAddressMax?: number;
+  /** Events that one address may publish in rooms over plain HTTP in a second; 429 beyond it. 100 unless given. */
+  readonly roomPublishesPerSecondMax?: number;
   /** Off unless given; `true` for the defaults. Not used with a client that does not offer it. */
   readonly perMessageDeflate?: DeflateOptions | boolean;
   /** On unless false, for answers that are large enough. */
@@ -155,6 +163,11 @@ export interface Settings {
   readonly sessionsPerAddressMax: number;
   readonly eventsPerSecondMax: number;
   readonly bytesPerSecondMax: number;
+  readonly roomReadersMax: number;
+  readonly roomReadersPerAddressMax: number;
+  readonly roomPublishesPerSecondMax: number;
+  readonly pollEventsMax: number;
+  readonly pollBytesMax: number;
   readonly perMessageDeflate: DeflateSettings | null;
   readonly httpCompression: HttpCompressionSettings | null;
   readonly cors: CorsOptions | null;
@@ -179,6 +192,11 @@ export function settle(options: TransportsOptions): { settings: Settings; logger
     sessionsPerAddressMax: options.sessionsPerAddressMax ?? limits.sessionsPerAddressMax,
     eventsPerSecondMax: options.eventsPerSecondMax ?? limits.eventsPerSecondMax,
     bytesPerSecondMax: options.bytesPerSecondMax ?? limits.eventBytesPerSecondMax,
+    roomReadersMax: options.roomReadersMax ?? limits.roomReadersMax,
+    roomReadersPerAddressMax: options.roomReadersPerAddressMax ?? limits.roomReadersPerAddressMax,
+    roomPublishesPerSecondMax: options.roomPublishesPerSecondMax ?? limits.roomPublishesPerSecondMax,
+    pollEventsMax: limits.pollEventsMax,
+    pollBytesMax: limits.pollBytesMax,
     perMessageDeflate: deflateSettings(options.perMessageDeflate ?? false),
     httpCompression: httpCompressionSettings(options.httpCompression ?? true),
     cors: options.cors || null,

@@ -43,27 +43,27 @@ export class Sessions {
   /** Why there can be no further one from this address; null when there can. */
   obstacle(address: string): "full" | "address" | null {
     if (this.#byId.size >= this.#bounds.sessionsMax) return "full";
-    const key = keyOf(address);
+    const key = countedAddress(address);
     const open = key === "" ? 0 : (this.#byAddress.get(key) ?? 0);
     return open >= this.#bounds.sessionsPerAddressMax ? "address" : null;
   }
 
   add(session: Session): void {
     this.#byId.set(session.id, session);
-    const key = keyOf(session.address);
+    const key = countedAddress(session.address);
     if (key !== "") this.#byAddress.set(key, (this.#byAddress.get(key) ?? 0) + 1);
   }
 
   delete(session: Session): void {
     if (!this.#byId.delete(session.id)) return;
-    const key = keyOf(session.address);
+    const key = countedAddress(session.address);
     const left = (this.#byAddress.get(key) ?? 1) - 1;
     if (left === 0) this.#byAddress.delete(key);
     else this.#byAddress.set(key, left);
   }
 }
 
-/** Empty for an address that is not counted. */
-function keyOf(address: string): string {
+/** By what an address is counted; empty for one that is not. */
+export function countedAddress(address: string): string {
   return shared.ok && shared.ranges.has(address) ? "" : addressKey(address);
 }

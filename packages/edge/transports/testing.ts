@@ -166,16 +166,24 @@ export class FakeExchange implements Exchange {
     this.#length = bodyLength;
   }
   #length = 0;
+  get length(): number {
+    return this.#length;
+  }
+  /** When set, `write` says that there is no room for more. */
+  stuck = false;
+  aborted = false;
   write(chunk: Uint8Array): boolean {
     this.body += Buffer.from(chunk).toString("utf8");
-    return true;
+    return !this.stuck;
   }
   end(): void {
-    if (Buffer.byteLength(this.body) !== this.#length) throw new Error("another length than announced");
+    const whole = this.#length < 0 || this.head.method === "HEAD" || Buffer.byteLength(this.body) === this.#length;
+    if (!whole) throw new Error("another length than announced");
     this.done = true;
   }
   abort(): void {
     this.done = true;
+    this.aborted = true;
   }
   upgrade(): { stream: ByteStream; head: Uint8Array } {
     this.status = 101;

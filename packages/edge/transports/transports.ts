@@ -3,7 +3,7 @@
  * hands later requests to them, and lets out once per tick what the hub has queued.
  */
 import { hash } from "node:crypto";
-import { type ByteStream, type Clock, type Exchange, type Logger, renderError, type Target } from "@tideway/base";
+import type { ByteStream, Clock, Exchange, Logger, Target } from "@tideway/base";
 import type { TransportName } from "@tideway/engine/hub";
 import { EngineErrorCode, encodeEngineError, encodeOpen, engineErrors } from "@tideway/wire/engineio";
 import { CloseCode, checkHandshake, encodeText } from "@tideway/wire/websocket";
@@ -17,13 +17,15 @@ import type { SessionHost } from "./host.ts";
 import { type OriginRule, type Settings, settle, type TransportRequest, type TransportsOptions } from "./options.ts";
 import { refuse } from "./polling.ts";
 import { fieldOf, handshakeOf, queryOf, requestOf } from "./request.ts";
+import { refuseWith } from "./rooms/answer.ts";
+import { RoomsDoor } from "./rooms/door.ts";
 import { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
-import { type Incoming, type Refusal, verify, verifyContinuation, verifyHandshake } from "./verify.ts";
+import { type Incoming, obstacles, type Refusal, verify, verifyContinuation, verifyHandshake } from "./verify.ts";
 import { type WebSocketOwner, WebSocketTransport } from "./websocket.ts";
 
 export interface Transports extends Target {
-  /** Whether a path belongs to the transports: theirs, with or without the slash at its end. */
+  /** Whether a path is that of sessions: with or without the slash at its end. */
   matches(path: string): boolean;
   handle(exchange: Exchange): void;
   /** Ends every session ("server shutting down") and refuses new ones with 503. */
@@ -46,6 +48,7 @@ class EngineTransports implements Transports, SessionHost {
   readonly #options: TransportsOptions;
   readonly #logger: Logger;
   readonly #sessions: Sessions;
+  readonly #rooms: RoomsDoor | null;
   #stopped = false;
   #dirty: Session[] = [];
   #ended: Session[] = [];
@@ -61,6 +64,7 @@ class EngineTransports implements Transports, SessionHost {
     this.clock = options.clock;
     this.#options = options;
     this.#logger = logger;
+    this.#rooms = RoomsDoor.of(options, settings, logger, this.counters);
   }
 
   get clientsCount(): number {
@@ -75,20 +79,21 @@ class EngineTransports implements Transports, SessionHost {
   }
 
   handle(exchange: Exchange): void {
-    if (!this.matches(exchange.head.path) || this.#stopped) {
-      const code = this.#stopped ? "HTTP_UNAVAILABLE" : "HTTP_NOT_FOUND";
-      const answer = renderError(code, fieldOf(exchange, "accept") ?? "", "", exchange.id);
-      refuse(exchange, answer.status, answer.fields, answer.body);
+    const isRoom = this.#rooms?.matches(exchange.head.path) === true;
+    if (!isRoom && (!this.matches(exchange.head.path) || this.#stopped)) {
+      refuseWith(exchange, this.#stopped ? "HTTP_UNAVAILABLE" : "HTTP_NOT_FOUND");
       return;
     }
+    const serve = (taken: Exchange, rule: OriginRule) =>
+      isRoom ? this.#rooms?.serve(taken, rule) : this.#serve(taken, rule);
     const { cors } = this.settings;
     if (cors === null) {
-      this.#serve(exchange, false);
+      serve(exchange, false);
     } else if (typeof cors.origin !== "function") {
-      this.#serve(exchange, cors.origin ?? "*");
+      serve(exchange, cors.origin ?? "*");
     } else {
       const held = new HeldExchange(exchange);
-      const decide = this.#once<OriginRule>(held, false, (rule) => this.#serve(held, rule));
+      const decide = this.#once<OriginRule>(held, false, (rule) => serve(held, rule));
       ask(this.#logger, decide, false, () => resolveCors(cors, fieldOf(exchange, "origin"), decide));
     }
   }
@@ -96,6 +101,7 @@ class EngineTransports implements Transports, SessionHost {
   close(): void {
     this.#stopped = true;
     for (const session of this.#sessions.list()) session.stop();
+    this.#rooms?.close();
   }
 
   /* ---------------------------------------------------------------- SessionHost */
@@ -237,7 +243,7 @@ class EngineTransports implements Transports, SessionHost {
     const obstacle = this.#sessions.obstacle(request.address);
     if (obstacle !== null) {
       this.counters.refusedFull++;
-      this.#refuse(incoming, obstacle === "full" ? tooMany : tooManyOfAddress);
+      this.#refuse(incoming, obstacles[obstacle]);
       return;
     }
     const { allowUpgrades, transports, pingIntervalMs, pingTimeoutMs, messageBytesMax, cookie } = this.settings;
@@ -376,14 +382,6 @@ interface Switched {
 }
 
 const retryAfterSeconds = 5;
-/** Codes are Engine.IO's; it has none of its own for these. */
-const tooMany: Refusal = { code: EngineErrorCode.forbidden, message: "Too many sessions", status: 503 };
-const tooManyOfAddress: Refusal = {
-  code: EngineErrorCode.forbidden,
-  message: "Too many sessions from this address",
-  status: 429,
-};
-
 const sha1 = (text: string) => hash("sha1", text, "base64");
 
 /** Reads a WebSocket that nobody wants. */

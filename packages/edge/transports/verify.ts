@@ -40,6 +40,12 @@ export function verify(incoming: Incoming, settings: Settings, rule: OriginRule)
   return null;
 }
 
+/** What is said where there can be no further session. Codes are Engine.IO's; it has none of its own for these. */
+export const obstacles: Readonly<Record<"full" | "address", Refusal>> = {
+  full: { code: EngineErrorCode.forbidden, message: "Too many sessions", status: 503 },
+  address: { code: EngineErrorCode.forbidden, message: "Too many sessions from this address", status: 429 },
+};
+
 /** What holds for a request that opens a session. Its protocol version is looked at after the application's word. */
 export function verifyHandshake(incoming: Incoming): Refusal | null {
   if (incoming.exchange.head.method !== "GET") return { code: EngineErrorCode.badHandshakeMethod };

@@ -4,7 +4,7 @@ export { type Durability, Hub, type HubOptions } from "./hub.ts";
 export { type HubLimits, hubLimits } from "./limits.ts";
 export { MemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
 export { decodeOffset, encodeOffset } from "./offsets.ts";
-export { Packet } from "./outgoing.ts";
+export { Packet, payloadWeight } from "./outgoing.ts";
 export type { HubCounters } from "./registry.ts";
 export {
   type RoomAction,

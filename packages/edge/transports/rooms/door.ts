@@ -1,0 +1,219 @@
+/**
+ * The door of rooms over plain HTTP, below the real-time path: `{path}/rooms/{room}/events`. Owns the checks that hold for every
+ * room alike, in an order in which nothing depends on the room before its client was asked about: so that a room that is not
+ * there, one that is not opened and one that is not for this client are the same 404. What a client reads or publishes there
+ * is `reader.ts`'s and `publish.ts`'s.
+ */
+import type { AnswerErrorCode, Clock, Exchange, FieldList, Logger, Random } from "@tideway/base";
+import type { RoomQuestion, RoomsPort } from "@tideway/engine/hub";
+import { corsFields, implicitCors, isOriginAllowed, preflightFields } from "../cors.ts";
+import type { Counters } from "../counters.ts";
+import { ask, once } from "../decisions.ts";
+import { HeldExchange } from "../hold.ts";
+import type { OriginRule, Settings, TransportRequest, TransportsOptions } from "../options.ts";
+import { fieldOf, handshakeOf, queryOf, requestOf } from "../request.ts";
+import { answer, refuseWith, unheard } from "./answer.ts";
+import { RoomBounds } from "./bounds.ts";
+import { RoomEncoder } from "./encoding.ts";
+import { Poll } from "./poll.ts";
+import { Publishing } from "./publish.ts";
+import type { RoomReader, RoomRequest, RoomsHost } from "./reader.ts";
+import { isJson, readKey, readNamespace, readRead, readRoom, roomInPath, Wanted } from "./requests.ts";
+import { Stream } from "./stream.ts";
+
+const methods = "GET, HEAD, POST, OPTIONS";
+
+export class RoomsDoor implements RoomsHost {
+  readonly port: RoomsPort;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly counters: Counters;
+  readonly encoder = new RoomEncoder();
+  readonly #allowRequest: TransportsOptions["allowRequest"];
+  readonly #bounds: RoomBounds;
+  readonly #readers = new Set<RoomReader>();
+  #dirty = new Set<RoomReader>();
+  #stopped = false;
+  readonly #endTick = () => this.#flushAll();
+
+  /** Null where the hub offers none. */
+  static of(options: TransportsOptions, settings: Settings, logger: Logger, counters: Counters): RoomsDoor | null {
+    const { rooms } = options;
+    return rooms === undefined ? null : new RoomsDoor(rooms, options, settings, logger, counters);
+  }
+
+  private constructor(
+    port: RoomsPort,
+    { clock, random, allowRequest }: TransportsOptions,
+    settings: Settings,
+    logger: Logger,
+    counters: Counters,
+  ) {
+    this.port = port;
+    this.settings = settings;
+    this.clock = clock;
+    this.random = random;
+    this.logger = logger;
+    this.counters = counters;
+    this.#allowRequest = allowRequest;
+    this.#bounds = new RoomBounds(settings);
+  }
+
+  matches(path: string): boolean {
+    return roomInPath(path, this.settings.path) !== null;
+  }
+
+  /** The fields of CORS for an answer to this request, and whether its page may ask at all. */
+  #crossOrigin(exchange: Exchange, rule: OriginRule): { fields: FieldList; allowed: boolean } {
+    const origin = fieldOf(exchange, "origin");
+    const { cors } = this.settings;
+    const fields = cors === null ? corsFields(...implicitCors(this.settings), origin) : corsFields(cors, rule, origin);
+    return { fields, allowed: isOriginAllowed(this.settings, rule, origin, exchange.head.authority) };
+  }
+
+  /** `rule` is that of CORS for this request. */
+  serve(exchange: Exchange, rule: OriginRule): void {
+    const { head } = exchange;
+    const { fields, allowed } = this.#crossOrigin(exchange, rule);
+    if (head.method === "OPTIONS") {
+      this.#preflight(exchange, rule);
+    } else if (head.method !== "GET" && head.method !== "HEAD" && head.method !== "POST") {
+      this.#refuse(exchange, "HTTP_METHOD", ["allow", methods, ...fields]);
+    } else if (!allowed) {
+      const seen = { address: exchange.client.address, origin: fieldOf(exchange, "origin"), authority: head.authority };
+      this.logger.info(seen, "room request refused: an origin that neither `origins` nor `cors` allows");
+      this.#refuse(exchange, "HTTP_FORBIDDEN", fields);
+    } else {
+      const request = requestOf(exchange, queryOf(exchange), "polling", null, this.clock.wall());
+      this.#admit(exchange, request, (asked, welcome) => {
+        if (!welcome) this.#refuse(asked, "HTTP_FORBIDDEN", fields);
+        else if (head.method === "POST") this.#publish(asked, fields, request);
+        else this.#read(asked, fields, request);
+      });
+    }
+  }
+
+  /** The application is asked about it as about a handshake. */
+  #admit(exchange: Exchange, request: TransportRequest, then: (exchange: Exchange, allowed: boolean) => void): void {
+    const allowRequest = this.#allowRequest;
+    if (allowRequest === undefined) {
+      then(exchange, true);
+      return;
+    }
+    const held = new HeldExchange(exchange);
+    const decide = once<boolean>(this.clock, held, false, (allowed) => then(held, allowed));
+    ask(this.logger, decide, false, () => allowRequest(request, (_message, allowed) => decide(allowed)));
+  }
+
+  /** Every reader's answer is brought to its end; new ones are told to come again. */
+  close(): void {
+    this.#stopped = true;
+    for (const reader of [...this.#readers]) reader.stop();
+  }
+
+  /* ---------------------------------------------------------------- RoomsHost */
+
+  flushLater(reader: RoomReader): void {
+    if (this.#dirty.size === 0) this.clock.defer(this.#endTick);
+    this.#dirty.add(reader);
+  }
+
+  left(reader: RoomReader): void {
+    if (this.#readers.delete(reader)) this.#bounds.leave(reader.address);
+  }
+
+  #flushAll(): void {
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    for (const reader of dirty) reader.flush();
+    this.encoder.forget();
+  }
+
+  /* ---------------------------------------------------------------- a request */
+
+  #preflight(exchange: Exchange, rule: OriginRule): void {
+    const { cors } = this.settings;
+    const origin = fieldOf(exchange, "origin");
+    const asked = fieldOf(exchange, "access-control-request-headers");
+    const fields =
+      cors === null
+        ? preflightFields(...implicitCors(this.settings), origin, asked)
+        : preflightFields(cors, rule, origin, asked);
+    exchange.accept(unheard);
+    answer(exchange, 204, ["allow", methods, "cache-control", "no-store", ...fields], "");
+  }
+
+  #read(exchange: Exchange, fields: FieldList, from: TransportRequest): void {
+    const query = queryOf(exchange);
+    const request = this.#roomOf(exchange, query, fields, from, "read");
+    if (request === null) return;
+    const read = readRead(exchange, query, this.settings.pollEventsMax);
+    if (!read.ok) {
+      this.#refuse(exchange, "HTTP_INVALID", fields, read.fault);
+      return;
+    }
+    const { wanted } = read.value;
+    this.counters.roomRequests[wanted]++;
+    const Reader = wanted === Wanted.stream ? Stream : Poll;
+    const reader = new Reader(this, request, read.value);
+    const obstacle = this.#stopped ? null : this.#bounds.enter(reader.address);
+    if (obstacle !== null) {
+      this.counters.refusedFull++;
+      this.#refuse(exchange, obstacle === "full" ? "HTTP_BUSY" : "HTTP_TOO_MANY", ["retry-after", "5", ...fields]);
+      return;
+    }
+    if (this.#stopped) {
+      exchange.accept(unheard);
+      reader.stop();
+      return;
+    }
+    this.#readers.add(reader);
+    reader.start();
+  }
+
+  #publish(exchange: Exchange, fields: FieldList, from: TransportRequest): void {
+    const query = queryOf(exchange);
+    const request = this.#roomOf(exchange, query, fields, from, "publish");
+    if (request === null) return;
+    this.counters.roomRequests.publish++;
+    const { messageBytesMax } = this.settings;
+    const { bodyLength } = exchange.head;
+    const key = readKey(exchange);
+    const tooOften = this.#bounds.tooOften(exchange.client.address, this.clock.now());
+    const bytes = bodyLength < 0 ? messageBytesMax : bodyLength;
+    if (this.#stopped) this.#refuse(exchange, "HTTP_UNAVAILABLE", fields);
+    else if (!isJson(fieldOf(exchange, "content-type"))) this.#refuse(exchange, "HTTP_MEDIA_TYPE", fields);
+    else if (!key.ok) this.#refuse(exchange, "HTTP_INVALID", fields, key.fault);
+    else if (bytes > messageBytesMax) this.#refuse(exchange, "HTTP_TOO_LARGE", fields);
+    else if (tooOften !== null) this.#refuse(exchange, "HTTP_TOO_MANY", [...tooOften, ...fields]);
+    else if (!this.#bounds.enterBody(bytes)) this.#refuse(exchange, "HTTP_BUSY", fields);
+    else new Publishing(this, request, key.value, () => this.#bounds.leaveBody(bytes)).start();
+  }
+
+  /** Null when the request names no room that could be: it has been answered. */
+  #roomOf(
+    exchange: Exchange,
+    query: ReadonlyMap<string, string>,
+    fields: FieldList,
+    from: TransportRequest,
+    action: RoomQuestion["action"],
+  ): RoomRequest | null {
+    const room = readRoom(roomInPath(exchange.head.path, this.settings.path) ?? "");
+    const namespace = readNamespace(query);
+    const fault = room.ok ? (namespace.ok ? null : namespace.fault) : room.fault;
+    if (!room.ok || !namespace.ok) {
+      this.#refuse(exchange, "HTTP_INVALID", fields, fault ?? "");
+      return null;
+    }
+    const handshake = handshakeOf(from);
+    const question = { namespace: namespace.value, room: room.value, action, event: "", handshake };
+    return { exchange, fields, question };
+  }
+
+  #refuse(exchange: Exchange, code: AnswerErrorCode, fields: FieldList, detail = ""): void {
+    this.counters.refused++;
+    refuseWith(exchange, code, fields, detail);
+  }
+}
