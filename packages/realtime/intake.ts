@@ -45,6 +45,8 @@ export class Intake {
     stream.once("close", forget);
     exchange.whenUpgraded = () => {
       stream.off("close", forget);
+      // Whoever has it now listens by itself.
+      stream.off("error", ignore);
       // Its session may only now be told who opened it.
       process.nextTick(forget);
     };

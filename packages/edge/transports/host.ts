@@ -2,6 +2,7 @@
 import type { Clock } from "@tideway/base";
 import type { Counters } from "./counters.ts";
 import type { PayloadCompressor } from "./deflate.ts";
+import type { Heartbeats } from "./heartbeat.ts";
 import type { Settings } from "./options.ts";
 import type { Session } from "./session.ts";
 
@@ -10,6 +11,7 @@ export interface SessionHost {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly counters: Counters;
+  readonly heartbeats: Heartbeats;
   /** Of polling answers; null when they are not compressed. */
   readonly compressor: PayloadCompressor | null;
   /** Calls `flush` at the end of this tick. */

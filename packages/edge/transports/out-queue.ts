@@ -3,9 +3,12 @@ import type { Outgoing } from "@tideway/engine/hub";
 import type { Counters } from "./counters.ts";
 import { type FrameJoiner, joinPayload } from "./encoding.ts";
 
+/** In place of an empty list: most queues are empty most of the time. */
+const none: Outgoing[] = [];
+
 export class OutQueue {
   readonly #counters: Counters;
-  #packets: Outgoing[] = [];
+  #packets: Outgoing[] = none;
   #bytes = 0;
 
   constructor(counters: Counters) {
@@ -21,7 +24,9 @@ export class OutQueue {
   }
 
   push(packet: Outgoing): void {
-    this.#packets.push(packet);
+    // Not `none.push`; and a list of one has room for one, not for the 17 that an empty array grows to.
+    if (this.#packets === none) this.#packets = [packet];
+    else this.#packets.push(packet);
     this.#bytes += packet.bytes;
     this.#counters.queuedPackets++;
     this.#counters.queuedBytes += packet.bytes;
@@ -33,8 +38,7 @@ export class OutQueue {
     const frames = joiner.join(packets);
     const { length } = packets;
     // The joiner keeps a list of several to compare the next client's with, so it is given away.
-    if (length === 1) packets.length = 0;
-    else this.#packets = [];
+    this.#packets = none;
     this.#left(length, this.#bytes);
     return frames;
   }
@@ -44,6 +48,7 @@ export class OutQueue {
     const payload = joinPayload(this.#packets, bytesMax);
     let bytes = 0;
     for (const packet of this.#packets.splice(0, payload.count)) bytes += packet.bytes;
+    if (this.#packets.length === 0) this.#packets = none;
     this.#left(payload.count, bytes);
     return payload;
   }
@@ -53,14 +58,14 @@ export class OutQueue {
     const kept = this.#packets.filter((packet) => !packet.volatile);
     const dropped = this.#packets.length - kept.length;
     const bytes = kept.reduce((sum, packet) => sum + packet.bytes, 0);
-    this.#packets = kept;
+    this.#packets = kept.length === 0 ? none : kept;
     this.#left(dropped, this.#bytes - bytes);
     return dropped;
   }
 
   clear(): void {
     const { length } = this.#packets;
-    this.#packets = [];
+    this.#packets = none;
     this.#left(length, this.#bytes);
   }
 

@@ -11,7 +11,7 @@ import { decodePacket, type EnginePacket, PacketType } from "@tideway/wire/engin
 import { CloseCode } from "@tideway/wire/websocket";
 import { Meter } from "./counters.ts";
 import { controlPacket, framesOf } from "./encoding.ts";
-import { Heartbeat, type HeartbeatOwner } from "./heartbeat.ts";
+import type { Heartbeat, HeartbeatOwner } from "./heartbeat.ts";
 import type { SessionHost } from "./host.ts";
 import { Intake, type IntakeOwner } from "./intake.ts";
 import type { LineObserver, WatchableLine } from "./observer.ts";
@@ -65,7 +65,7 @@ export class Session implements WatchableLine, HeartbeatOwner, IntakeOwner, Poll
     this.openedAt = host.clock.now();
     this.meter = new Meter(host.counters);
     this.#queue = new OutQueue(host.counters);
-    this.#heartbeat = new Heartbeat(host.clock, host.settings, this);
+    this.#heartbeat = host.heartbeats.begin(this);
     this.#intake = new Intake(host.settings, host.clock, this);
   }
 

@@ -12,6 +12,7 @@ import { type Counters, makeCounters } from "./counters.ts";
 import { ask, once } from "./decisions.ts";
 import { PayloadCompressor } from "./deflate.ts";
 import { Joiners } from "./encoding.ts";
+import { Heartbeats } from "./heartbeat.ts";
 import { HeldExchange } from "./hold.ts";
 import type { SessionHost } from "./host.ts";
 import { type OriginRule, type Settings, settle, type TransportRequest, type TransportsOptions } from "./options.ts";
@@ -22,7 +23,7 @@ import { RoomsDoor } from "./rooms/door.ts";
 import { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import { type Incoming, obstacles, type Refusal, verify, verifyContinuation, verifyHandshake } from "./verify.ts";
-import { type WebSocketOwner, WebSocketTransport } from "./websocket.ts";
+import { Framings, type WebSocketOwner, WebSocketTransport } from "./websocket.ts";
 
 export interface Transports extends Target {
   /** Whether a path is that of sessions: with or without the slash at its end. */
@@ -44,7 +45,9 @@ class EngineTransports implements Transports, SessionHost {
   readonly clock: Clock;
   readonly compressor: PayloadCompressor | null;
   readonly counters = makeCounters();
+  readonly heartbeats: Heartbeats;
   readonly #joiners: Joiners;
+  readonly #framings: Framings;
   readonly #options: TransportsOptions;
   readonly #logger: Logger;
   readonly #sessions: Sessions;
@@ -60,8 +63,10 @@ class EngineTransports implements Transports, SessionHost {
     this.settings = settings;
     this.compressor = settings.httpCompression === null ? null : new PayloadCompressor(settings.httpCompression);
     this.#joiners = new Joiners(settings.perMessageDeflate);
+    this.#framings = new Framings(options.clock, settings.messageBytesMax);
     this.#sessions = new Sessions(settings);
     this.clock = options.clock;
+    this.heartbeats = new Heartbeats(options.clock, settings);
     this.#options = options;
     this.#logger = logger;
     this.#rooms = RoomsDoor.of(options, settings, logger, this.counters);
@@ -297,8 +302,7 @@ class EngineTransports implements Transports, SessionHost {
   }
 
   #webSocket({ stream, deflateBits }: Switched, owner: WebSocketOwner): WebSocketTransport {
-    const { messageBytesMax } = this.settings;
-    return new WebSocketTransport(stream, owner, this.clock, messageBytesMax, this.#joiners.of(deflateBits));
+    return new WebSocketTransport(stream, owner, this.#framings.of(this.#joiners.of(deflateBits)));
   }
 
   /** Answers 101, with the first frame behind it in the same write. Null when the request was refused instead. */

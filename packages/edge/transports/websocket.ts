@@ -23,15 +23,95 @@ export interface WebSocketOwner {
   onGone(from: WebSocketTransport, reason: DisconnectReason): void;
 }
 
+/** What WebSockets have in common that take the same frames. */
+class Framing {
+  readonly clock: Clock;
+  /** Makes the frames that these clients take: plain ones, or compressed as was agreed. */
+  readonly joiner: FrameJoiner;
+  readonly #messageBytesMax: number;
+  /** Mostly one: a connection keeps a decoder of its own only while a message of its is not whole. */
+  readonly #resting: FrameDecoder[] = [];
+
+  constructor(clock: Clock, joiner: FrameJoiner, messageBytesMax: number) {
+    this.clock = clock;
+    this.joiner = joiner;
+    this.#messageBytesMax = messageBytesMax;
+  }
+
+  lend(): FrameDecoder {
+    const inflate = this.joiner.deflates ? inflateMessage : null;
+    return this.#resting.pop() ?? new FrameDecoder("server", this.#messageBytesMax, inflate);
+  }
+
+  /** Null when it was taken back; a decoder with something on its mind stays with its connection. */
+  takeBack(decoder: FrameDecoder): FrameDecoder | null {
+    if (!decoder.resting) return decoder;
+    if (this.#resting.length < restingMax) this.#resting.push(decoder);
+    return null;
+  }
+}
+
+const restingMax = 16;
+
+/** One for each way to make frames. */
+export class Framings {
+  readonly #clock: Clock;
+  readonly #messageBytesMax: number;
+  readonly #byJoiner = new Map<FrameJoiner, Framing>();
+
+  constructor(clock: Clock, messageBytesMax: number) {
+    this.#clock = clock;
+    this.#messageBytesMax = messageBytesMax;
+  }
+
+  of(joiner: FrameJoiner): Framing {
+    let framing = this.#byJoiner.get(joiner);
+    if (framing === undefined) {
+      framing = new Framing(this.#clock, joiner, this.#messageBytesMax);
+      this.#byJoiner.set(joiner, framing);
+    }
+    return framing;
+  }
+}
+
 const EMPTY = Buffer.alloc(0);
 const CLOSE_WITHOUT_CODE = encodeFrame(Opcode.close, EMPTY);
 
+const reader = Symbol("reader");
+type ReadStream = ByteStream & { [reader]?: WebSocketTransport };
+
+// The same functions for all streams: closures of each connection are a tenth of what an idle one keeps in memory.
+function onData(this: ReadStream, chunk: Buffer): void {
+  this[reader]?.onData(chunk);
+}
+function onDrain(this: ReadStream): void {
+  this[reader]?.onDrain();
+}
+function onEnd(this: ReadStream): void {
+  this[reader]?.onEnd();
+}
+function onClose(this: ReadStream): void {
+  this[reader]?.onStreamClose();
+}
+// It stays for good: a late error on a closed stream must not end the process.
+function onError(this: ReadStream): void {
+  this[reader]?.onStreamError();
+}
+
+function listen(stream: ByteStream, by: WebSocketTransport): void {
+  (stream as ReadStream)[reader] = by;
+  stream.on("drain", onDrain);
+  stream.on("end", onEnd);
+  stream.on("close", onClose);
+  stream.on("error", onError);
+  stream.on("data", onData);
+}
+
 export class WebSocketTransport implements MessageSink {
-  /** Makes the frames that this client takes: plain ones, or compressed as was agreed. */
-  readonly joiner: FrameJoiner;
+  readonly #framing: Framing;
   readonly #stream: ByteStream;
-  readonly #decoder: FrameDecoder;
-  readonly #clock: Clock;
+  /** Null between messages. */
+  #decoder: FrameDecoder | null = null;
   /** Null once it is closing: what still arrives is read and dropped. */
   #owner: WebSocketOwner | null;
   /** The deadline of the upgrade, then of the close. */
@@ -40,24 +120,21 @@ export class WebSocketTransport implements MessageSink {
   /** The newest ping that has not been answered (§5.5.3 allows to skip older ones). */
   #ping: Buffer | null = null;
 
-  constructor(stream: ByteStream, owner: WebSocketOwner, clock: Clock, messageBytesMax: number, joiner: FrameJoiner) {
+  constructor(stream: ByteStream, owner: WebSocketOwner, framing: Framing) {
     this.#stream = stream;
     this.#owner = owner;
-    this.#clock = clock;
-    this.joiner = joiner;
-    this.#decoder = new FrameDecoder("server", messageBytesMax, joiner.deflates ? inflateMessage : null);
+    this.#framing = framing;
+  }
+
+  get joiner(): FrameJoiner {
+    return this.#framing.joiner;
   }
 
   /** Begins to read. `head` holds what came behind the request: it is given away. */
   start(head: Uint8Array): void {
     const stream = this.#stream;
-    stream.on("data", (chunk) => this.#onData(chunk));
-    stream.on("drain", () => this.#onDrain());
-    stream.on("end", () => this.#onEnd());
-    stream.on("close", () => this.#onStreamClose());
-    // The listener stays for good: a late error on a closed stream must not end the process.
-    stream.on("error", () => this.#gone("transport error"));
-    if (head.length > 0) this.#onData(Buffer.from(head.buffer, head.byteOffset, head.byteLength));
+    listen(stream, this);
+    if (head.length > 0) this.onData(Buffer.from(head.buffer, head.byteOffset, head.byteLength));
     stream.resume();
   }
 
@@ -87,7 +164,7 @@ export class WebSocketTransport implements MessageSink {
 
   /** Calls the owner's `expired` unless {@link settled} is called in time. */
   expireAfter(delayMs: number, expired: () => void): void {
-    this.#timer = this.#clock.after(delayMs, expired);
+    this.#timer = this.#framing.clock.after(delayMs, expired);
   }
 
   settled(): void {
@@ -107,7 +184,7 @@ export class WebSocketTransport implements MessageSink {
       code === CloseCode.noStatus ? CLOSE_WITHOUT_CODE : encodeFrame(Opcode.close, closePayload(code)),
     );
     this.#stream.end();
-    this.#timer = this.#clock.after(closeTimeoutMs, () => this.#stream.destroy());
+    this.#timer = this.#framing.clock.after(closeTimeoutMs, () => this.#stream.destroy());
   }
 
   /** Breaks the connection at once: for a client that does not read. */
@@ -141,10 +218,13 @@ export class WebSocketTransport implements MessageSink {
     owner.onGone(this, "transport close");
   }
 
-  #onData(chunk: Buffer): void {
+  onData(chunk: Buffer): void {
     if (this.#owner === null) return;
     this.#owner.onBytes(chunk.length);
-    const wrong = this.#decoder.write(chunk, this);
+    const decoder = this.#decoder ?? this.#framing.lend();
+    this.#decoder = decoder;
+    const wrong = decoder.write(chunk, this);
+    this.#decoder = this.#framing.takeBack(decoder);
     if (wrong === null) return;
     this.#owner?.onClosing(this);
     const owner = this.#owner;
@@ -153,7 +233,7 @@ export class WebSocketTransport implements MessageSink {
     owner.onGone(this, "transport error");
   }
 
-  #onDrain(): void {
+  onDrain(): void {
     if (this.#owner === null) return;
     this.#blocked = false;
     const ping = this.#ping;
@@ -162,15 +242,19 @@ export class WebSocketTransport implements MessageSink {
     this.#owner.onDrain(this);
   }
 
-  #onEnd(): void {
+  onEnd(): void {
     // The client said its last byte without a close frame, or answered ours: nothing is left to wait for.
     this.#stream.end();
     this.#gone("transport close");
   }
 
-  #onStreamClose(): void {
+  onStreamClose(): void {
     this.settled();
     this.#gone("transport close");
+  }
+
+  onStreamError(): void {
+    this.#gone("transport error");
   }
 
   #gone(reason: DisconnectReason): void {

@@ -365,3 +365,22 @@ test("a close reason is cut between characters", () => {
   assert.equal(payload.length, 2 + 122);
   assert.deepEqual(read("client", encodeFrame(Opcode.close, payload)), [`close 1000 ${"ü".repeat(61)}`]);
 });
+
+test("a decoder rests between messages only: not within a head, a payload, a fragmented message, nor after an end", () => {
+  const decoder = new FrameDecoder("client", 1000);
+  const trail = new Trail();
+  const write = (text: string): boolean => {
+    decoder.write(hex(text), trail);
+    return decoder.resting;
+  };
+  assert.equal(decoder.resting, true);
+  assert.equal(write("81"), false);
+  assert.equal(write("02 61"), false);
+  assert.equal(write("62"), true);
+  assert.equal(write("01 01 61"), false);
+  assert.equal(write("89 00"), false);
+  assert.equal(write("80 00"), true);
+  assert.equal(write("82 01 ff 81 00"), true);
+  assert.equal(write("88 00"), false);
+  assert.deepEqual(trail.events, ["text ab", "ping ", "text a", "binary ff", "text ", "close 1005 "]);
+});

@@ -79,6 +79,11 @@ export class FrameDecoder {
     this.#inflate = inflate;
   }
 
+  /** Whether it is between two messages and has seen no end: then it is as good as a new one, also for another connection. */
+  get resting(): boolean {
+    return this.#state === State.head && this.#rest === null && this.#opcode === 0;
+  }
+
   /**
    * Reads `chunk`, calling `sink` for each whole message, and returns a fault at the first that is wrong. The chunk is
    * given away: it is unmasked in place and parts of it may live on in binary messages.
