@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { commonsConfiguration } from "./harness/commons.ts";
-import { RunningTideway, repository, temporaryFolder, tideway } from "./harness/tideway.ts";
+import { RunningTideway, repository, temporaryFolder, tideway, writeConfiguration } from "./harness/tideway.ts";
 
 interface Explanation {
   readonly service: string | null;
@@ -73,6 +73,18 @@ suite("the command line", () => {
     assert.equal(explanation.service, "web");
     assert.equal(explanation.running, false);
     assert.match(await run("explain", url, configuration), /instance {2}unknown: Tideway does not run/);
+  });
+
+  test("explain of a port that nobody has names those that there are", async () => {
+    const other = temporaryFolder("explain");
+    const sites = { "*": { "/": "pong" } };
+    const source = { listen: [{ port: 7777 }, { port: 8080 }], services: { pong: { respond: {} } }, sites };
+    const file = writeConfiguration(other.path, JSON.stringify(source));
+    assert.match(
+      await run("explain", "http://x.test:9/", file),
+      /answer +none: no listener .* port 9, but 7777, 8080$/m,
+    );
+    other.remove();
   });
 
   suite("while Tideway runs", () => {

@@ -1,5 +1,5 @@
 /**
- * Sends pieces of one file as the body of an exchange: at the client's pace, one read ahead, in large reads. Owns the
+ * Sends pieces of one file as the body of an exchange: at the client's pace, in large reads, one ahead of a client that takes them. Owns the
  * descriptor from its opening to its closing, whatever happens to the client.
  */
 import type { FileHandle } from "node:fs/promises";
@@ -21,6 +21,8 @@ export class FileSender {
   /** Read, and waiting until the client takes it. */
   #ready: Buffer | null = null;
   #waiting = false;
+  /** The client has taken what it was made to wait for: one that never does is not worth a read ahead. */
+  #taking = false;
   #over = false;
   /** Handed to the exchange, and ours again when it says that it has drained. */
   #lent: Buffer | null = null;
@@ -57,6 +59,7 @@ export class FileSender {
 
   drained(): void {
     this.#waiting = false;
+    this.#taking = true;
     this.#spare = this.#lent;
     this.#lent = null;
     this.run();
@@ -77,6 +80,7 @@ export class FileSender {
     const piece = this.#pieces[0];
     if (this.#over || this.#reading || this.#ready !== null || piece === undefined || piece instanceof Uint8Array)
       return;
+    if (this.#waiting && !this.#taking) return;
     if (this.#offset < 0) this.#offset = piece.first;
     const left = piece.last - this.#offset + 1;
     const buffer = this.#spare ?? Buffer.allocUnsafeSlow(Math.min(left, READ_BYTES));

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { ExchangeEnd } from "@tideway/base";
 import { FakeClock } from "@tideway/base/testing";
 import { big, descriptors, FakeExchange, files, folder, get, put, root, run, target } from "./exchange.testing.ts";
+import { FileSender } from "./send.ts";
 
 describe("sending", () => {
   test("a large file arrives byte by byte, also to a client that takes one piece at a time", async () => {
@@ -16,6 +18,34 @@ describe("sending", () => {
       await run(exchange);
       assert.ok(exchange.body.equals(big));
     }
+  });
+
+  test("nothing is read ahead for a client before it has taken what it was sent; then one piece is", async () => {
+    const reads: number[] = [];
+    const file = {
+      read: async (_buffer: Buffer, _offset: number, length: number, position: number) => {
+        reads.push(position / length);
+        return { bytesRead: length };
+      },
+      close: async () => {},
+    } as unknown as FileHandle;
+    const exchange = new FakeExchange("GET", "/big.bin");
+    exchange.slow = true;
+    exchange.respond(200, [], -1);
+    const settled = async () => {
+      for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+    };
+    const sender = new FileSender(exchange, file, [{ first: 0, last: 2 ** 30 - 1 }], assert.ifError);
+    sender.run();
+    await settled();
+    assert.deepEqual([reads, exchange.writes], [[0], 1]);
+    sender.drained();
+    await settled();
+    assert.deepEqual([reads, exchange.writes], [[0, 1, 2], 2]);
+    sender.drained();
+    await settled();
+    assert.deepEqual([reads, exchange.writes], [[0, 1, 2, 3], 3]);
+    sender.cancel();
   });
 
   test("nothing is written before the client has taken what was", async () => {

@@ -28,7 +28,7 @@ const families = {
 /** Sent to no client as a status of its own: who ended the request without an answer. */
 const errorOfStatus: Readonly<Record<number, string>> = { 0: "broken", 499: "client_gone" };
 
-/** Steps between which a scrape may let requests go first; one takes well under a millisecond. */
+/** Steps between which a scrape may let requests go first: small enough to be no pause that anybody notices. */
 const seriesPerStep = 50;
 
 interface Series {

@@ -5,7 +5,8 @@ import type { Explanation } from "./explain.ts";
 /** The lines for a terminal. */
 export function readable(explanation: Explanation): string {
   const { url, listener, port, steps, match, guards, answer } = explanation;
-  if (listener === null) return `${url}\n\nanswer    none: nothing listens at port ${port}`;
+  if (listener === null)
+    return `${url}\n\nanswer    none: no listener of the configuration has port ${port}, but ${explanation.ports.join(", ")}`;
   const lines = [url, "", `listener  ${listener}`];
   for (const step of steps) {
     lines.push(`${step.subject.padEnd(8)}${step.taken ? "→" : " "} ${step.key}  ${step.why}`);

@@ -30,6 +30,8 @@ export interface Explanation extends RouteExplanation<Route> {
   readonly url: string;
   /** Host and port of the listener; null when none has the URL's port. */
   readonly listener: string | null;
+  /** Of all listeners for HTTP, as the configuration has them. */
+  readonly ports: readonly number[];
   readonly service: string | null;
   readonly kind: string | null;
   /** What the route does to the request and its answer besides handing it on, in the order in which it is done. */
@@ -93,6 +95,7 @@ async function decide(plan: Plan, url: URL, options: Options): Promise<Explanati
     ...route,
     url: url.href,
     listener: entry === undefined ? null : `${entry.host}:${entry.port}`,
+    ports: [...new Set(plan.http.map((each) => each.port))],
     service: match === null || match.service === "" ? null : match.service,
     kind: service?.kind ?? (match === null ? null : match.options?.redirect === undefined ? "respond" : "redirect"),
     guards: match === null ? [] : guardsOf(match.options, plan, entry!.parts.get(match)!, address),
