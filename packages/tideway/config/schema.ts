@@ -112,7 +112,9 @@ export const configSchema = z.strictObject({
           }),
         ])
         .default(true)
-        .describe("One line per request, in the log also one per connection of a TCP service and end of a WebSocket"),
+        .describe(
+          "One line per request, in the log also one per connection of a TCP service and end of a proxied WebSocket",
+        ),
     })
     .prefault({}),
 });
