@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -122,12 +123,22 @@ test("the edge killed with -9 leaves no application behind", async (t) => {
 
 test("a second Tideway on the same data is refused; the first goes on", async (t) => {
   const folder = folderFor(t);
-  const source = `{ listen: [{ port: 0 }], console: false, ${pong} }`;
+  const upstream = createHttpServer((_, answer) => void setTimeout(() => answer.end("up"), 50)).listen(0, "127.0.0.1");
+  await once(upstream, "listening");
+  t.after(() => upstream.close());
+  const { port } = upstream.address() as AddressInfo;
+  const source = `{ listen: [{ port: 0 }], console: false, services: { pong: { respond: { body: "pong" } },
+    up: { upstreams: ["http://127.0.0.1:${port}", "http://name.invalid"] } }, sites: { "*": { "/": "pong", "/up": "up" } } }`;
   const running = await RunningTideway.start(writeConfiguration(folder, source));
   t.after(() => running.stop());
   const { code, stderr } = await tideway(["start", running.configuration]);
   assert.equal(code, 1);
   assert.match(stderr, /START_ALREADY_RUNNING/);
+  assert.doesNotMatch(
+    stderr,
+    /instance|resolve/,
+    "the error is the last that is said: nobody goes on probing behind it",
+  );
   assert.equal(await (await fetch(running.url)).text(), "pong");
 });
 

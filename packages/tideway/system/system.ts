@@ -95,11 +95,12 @@ export class System {
 
   async #startAll(): Promise<SystemAddresses> {
     const plan = this.#plan;
+    this.#endings.push(() => this.#realtime.close());
+    // They have been probing since they were made: a start that fails here must end that too.
+    this.#endings.push(() => this.#applications.stop());
     this.#takeData();
     this.#access.prepare(plan.log.requests, plan.root).commit();
-    this.#endings.push(() => this.#realtime.close());
     await this.#realtime.start(this.#goOn);
-    this.#endings.push(() => this.#applications.stop());
     // Ports before applications: a taken port is said at once, and requests wait for the first instance.
     this.#goOn();
     this.#endings.push(() => this.#names.close());
