@@ -14,6 +14,7 @@ export type { Connection } from "./connection.ts";
 export { Engine } from "./engine.ts";
 export type { Handshake } from "./handshake.ts";
 export { type ExtendedError, Namespace } from "./namespace.ts";
+export type { OpenedRooms, PublishRule, ReadRule, RoomPattern, RoomRules } from "./open-rooms.ts";
 export type {
   CookieOptions,
   CorsOptions,

@@ -13,6 +13,7 @@ import {
   withAnswers,
 } from "./broadcast-operator.ts";
 import type { Connection } from "./connection.ts";
+import { type OpenedRooms, type RoomPattern, RoomPermissions, type RoomRules } from "./open-rooms.ts";
 import type { Server } from "./server.ts";
 import { emitToServers } from "./server-side.ts";
 import type { ConnectMessage, HubSession, Published } from "./session.ts";
@@ -90,6 +91,8 @@ export class Namespace<
 
   /** @internal */
   readonly _watchers: Set<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> = new Set();
+  /** Made when rooms are opened. @internal */
+  _rooms: RoomPermissions | null = null;
   /** Made when somebody asks for it. @internal */
   _view: Adapter | null = null;
   /** @internal */
@@ -196,6 +199,26 @@ export class Namespace<
     ...args: AllButLast<EventParams<ServerSideEvents, Ev>>
   ): Promise<FirstNonErrorArg<Last<EventParams<ServerSideEvents, Ev>>>[]> {
     return withAnswers((done) => emitToServers(this.session, this.name, ev, [...args, done]));
+  }
+
+  /**
+   * Opens rooms to clients: over plain HTTP at `{path}/rooms/{room}/events`, and to sockets that ask by `tideway:join`. Every
+   * process of the application opens the same: the hub asks any of them.
+   */
+  open(pattern: RoomPattern, rules: RoomRules): OpenedRooms {
+    if (this._rooms === null) {
+      this._rooms = new RoomPermissions(this.session, this.name, this.server._logger);
+      this.session.openers.set(this.name, this._rooms);
+    }
+    return this._rooms.open(pattern, rules);
+  }
+
+  /**
+   * Names the place in the stream behind all that this server emitted here before: `after=` for a page that was made from
+   * what holds now. Rejects with a `PublishError` when there is no hub.
+   */
+  offset(): Promise<string> {
+    return this.session.place(this.name);
   }
 
   fetchSockets(): Promise<RemoteSocket<EmitEvents, SocketData>[]> {

@@ -68,6 +68,12 @@ export interface ServerOptions {
    * WebSockets too. @default "same"
    */
   origins: "any" | "same" | readonly string[];
+  /** Requests that read rooms over plain HTTP at once; a further one is answered with 503. @default 100000 */
+  roomReadersMax: number;
+  /** The same from one address, answered with 429; private networks are not counted. @default 1024 */
+  roomReadersPerAddressMax: number;
+  /** Events that one address may publish over plain HTTP in a second; 429 beyond it. @default 100 */
+  roomPublishesPerSecondMax: number;
   /** @default false */
   cleanupEmptyChildNamespaces: boolean;
   /** Compression of WebSocket messages (RFC 7692). @default false */

@@ -64,6 +64,7 @@ export function openOwnHub(
     clock: systemClock,
     random: systemRandom,
     logger,
+    rooms: hub.rooms,
     open(line, handshake, requestId) {
       const looked = engine._touchesRequests || options.allowRequest !== undefined;
       if (initialPacket !== undefined) line.send(new Packet(initialPacket));

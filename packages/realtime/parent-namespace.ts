@@ -48,6 +48,15 @@ export class ParentNamespace<
     throw new Error("fetchSockets() is not supported on parent namespaces");
   }
 
+  /** Rooms are opened in namespaces that are there: in a listener of `new_namespace`, for example. */
+  override open(): never {
+    throw new Error("open() is not supported on parent namespaces");
+  }
+
+  override offset(): never {
+    throw new Error("offset() is not supported on parent namespaces");
+  }
+
   /** @internal */
   _createChild(name: string): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
     const child = new Namespace(this.server, this.session, name);

@@ -4,6 +4,7 @@
  */
 import type { BroadcastOperator, ManyAnswers, RemoteSocket, Room, SocketId } from "./broadcast-operator.ts";
 import type { ExtendedError, Namespace, ServerReservedEventsMap } from "./namespace.ts";
+import type { OpenedRooms, RoomPattern, RoomRules } from "./open-rooms.ts";
 import type { Published } from "./session.ts";
 import type { Socket } from "./socket.ts";
 import {
@@ -108,6 +109,16 @@ export abstract class ServerFront<
     ...args: AllButLast<EventParams<ServerSideEvents, Ev>>
   ): Promise<FirstNonErrorArg<Last<EventParams<ServerSideEvents, Ev>>>[]> {
     return this.sockets.serverSideEmitWithAck(ev, ...args);
+  }
+
+  /** Opens rooms to clients over plain HTTP, and to sockets that ask to join. */
+  open(pattern: RoomPattern, rules: RoomRules): OpenedRooms {
+    return this.sockets.open(pattern, rules);
+  }
+
+  /** Names the place in the stream behind all that this server emitted before. */
+  offset(): Promise<string> {
+    return this.sockets.offset();
   }
 
   fetchSockets(): Promise<RemoteSocket<EmitEvents, SocketData>[]> {

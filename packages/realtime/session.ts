@@ -85,6 +85,13 @@ export interface RoomWatcher {
   onPresence(message: Extract<ToServer, { type: "present" | "presence" }>): void;
 }
 
+/** Somebody who has opened rooms of a namespace, and says who may. */
+export interface RoomOpener {
+  /** There is a hub: it has to be told (again). */
+  announce(): void;
+  onPermit(message: Extract<ToServer, { type: "permit" }>): void;
+}
+
 /** Names no two rooms alike: names of namespaces and rooms may hold anything. */
 export function watcherKey(namespace: string, room: string): string {
   return JSON.stringify([namespace, room]);
@@ -104,9 +111,12 @@ export class HubSession implements ServerPort {
   #numbers = 0;
   /** By `watcherKey`. */
   readonly watchers = new Map<string, RoomWatcher>();
+  /** By namespace. */
+  readonly openers = new Map<string, RoomOpener>();
   readonly #collectors = new Map<number, AnswerCollector>();
   readonly #receipts = new Map<number, { resolve: (published: Published) => void; reject: (error: Error) => void }>();
   readonly #requests = new Map<number, { resolve: (found: FoundSockets) => void; reject: (error: Error) => void }>();
+  readonly #places = new Map<number, { resolve: (offset: string) => void; reject: (error: Error) => void }>();
 
   constructor(events: SessionEvents, clock: Clock) {
     this.#events = events;
@@ -180,6 +190,14 @@ export class HubSession implements ServerPort {
     });
   }
 
+  /** Where the namespace's stream is, behind all that was said before. */
+  place(namespace: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const request = this.#ask(this.#places, { resolve, reject }, () => reject(new PublishError("HUB_LOST")));
+      this.tell({ type: "where", request, namespace });
+    });
+  }
+
   /** To a client that waits for an answer. */
   reply(socket: string, ack: number, args: readonly unknown[]): void {
     this.tell({ type: "reply", socket, ack, payload: encodeArguments(args) });
@@ -189,10 +207,11 @@ export class HubSession implements ServerPort {
   /** The hub is gone, or this server leaves: whatever waits for it is told so. */
   lost(code: "HUB_LOST" | "CLOSED"): void {
     this.owed.clear();
-    const waiting = [...this.#receipts.values(), ...this.#requests.values()];
+    const waiting = [...this.#receipts.values(), ...this.#requests.values(), ...this.#places.values()];
     const collectors = [...this.#collectors.values()];
     this.#receipts.clear();
     this.#requests.clear();
+    this.#places.clear();
     this.#collectors.clear();
     for (const { reject } of waiting) reject(new PublishError(code));
     for (const collector of collectors) collector.onAnswered(1);
@@ -216,6 +235,7 @@ export class HubSession implements ServerPort {
   /** The hub is there, for the first time or again. */
   joined(): void {
     for (const watcher of this.watchers.values()) watcher.watch();
+    for (const opener of this.openers.values()) opener.announce();
   }
 
   /** From the hub. */
@@ -270,6 +290,13 @@ export class HubSession implements ServerPort {
       case "found":
         this.#requests.get(message.request)?.resolve(message.sockets);
         this.#requests.delete(message.request);
+        break;
+      case "place":
+        this.#places.get(message.request)?.resolve(message.offset);
+        this.#places.delete(message.request);
+        break;
+      case "permit":
+        this.openers.get(message.namespace)?.onPermit(message);
         break;
     }
   }

@@ -300,7 +300,9 @@ export class Socket<
     for (const listener of [...this.#anyListeners]) callUser(this, listener, event);
     const deliver = (error?: Error) => {
       if (error) callListeners(this, "error", [error]);
-      else if (this.connected) callListeners(this, event[0], event.slice(1));
+      else if (this.connected && this.nsp._rooms?.onEvent(this, event) !== true) {
+        callListeners(this, event[0], event.slice(1));
+      }
     };
     if (this.#middlewares.length === 0) deliver();
     else runMiddlewares(this.#middlewares, event, () => new Error("a middleware failed"), deliver);

@@ -21,6 +21,9 @@ export function transportsOptions(
     cors: options.cors,
     cookie: options.cookie,
     origins: options.origins,
+    roomReadersMax: options.roomReadersMax,
+    roomReadersPerAddressMax: options.roomReadersPerAddressMax,
+    roomPublishesPerSecondMax: options.roomPublishesPerSecondMax,
     allowRequest:
       allowRequest === undefined
         ? undefined

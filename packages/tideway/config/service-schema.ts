@@ -253,6 +253,15 @@ export const serviceSchemas = {
       roomsPerSocketMax: count
         .default(limits.roomsPerSocketMax)
         .describe("Rooms that one socket is in; it is not put into more"),
+      roomReadersMax: count
+        .default(limits.roomReadersMax)
+        .describe("Requests that read rooms over plain HTTP at once, polls and streams; beyond it 503"),
+      roomReadersPerAddressMax: count
+        .default(limits.roomReadersPerAddressMax)
+        .describe("The same of one client address; beyond it 429. Loopback and private networks are not counted"),
+      roomPublishesPerSecondMax: count
+        .default(limits.roomPublishesPerSecondMax)
+        .describe("Events that one client address may publish over plain HTTP in a second; beyond it 429"),
       retentionMs: milliseconds
         .default(limits.retentionMs)
         .describe("How long events are kept for clients that come back"),

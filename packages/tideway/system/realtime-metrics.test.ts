@@ -20,6 +20,9 @@ test("each realtime service tells of its connections, traffic, queues and drops,
     slowConsumers: 2,
     throttled: 1,
   });
+  Object.assign(chat.counters, { sse: 5, longPolls: 4, roomGaps: 3 });
+  Object.assign(chat.counters.roomRequests, { poll: 11, longpoll: 12, sse: 13, publish: 14 });
+  Object.assign(chat.counters.roomEvents, { poll: 21, longpoll: 22, sse: 23 });
   const source = realtimeMetrics(() => [
     { name: "chat", counters: chat.counters },
     { name: "news", counters: news.counters },
@@ -33,6 +36,15 @@ test("each realtime service tells of its connections, traffic, queues and drops,
     assert.equal(value(`${all}connections`, { tideway_service: "chat", transport: "polling" }), 2);
     assert.equal(value(`${all}connections`, { tideway_service: "chat", transport: "websocket" }), 3);
     assert.equal(value(`${all}connections`, { tideway_service: "news", transport: "websocket" }), 0);
+    const by = (name: string, transport: string) => value(`${all}${name}`, { tideway_service: "chat", transport });
+    assert.deepEqual([by("connections", "sse"), by("connections", "longpoll")], [5, 4]);
+    const requests = ["poll", "longpoll", "sse", "publish"].map((transport) => by("room_requests_total", transport));
+    assert.deepEqual(requests, [11, 12, 13, 14]);
+    assert.deepEqual(
+      ["poll", "longpoll", "sse"].map((transport) => by("room_events_total", transport)),
+      [21, 22, 23],
+    );
+    assert.equal(value(`${all}room_gaps_total`, { tideway_service: "chat" }), 3);
     assert.equal(value(`${all}refused_total`, { tideway_service: "chat", why: "full" }), 5);
     assert.equal(value(`${all}refused_total`, { tideway_service: "chat", why: "request" }), 2);
     assert.equal(value(`${all}packets_total`, { tideway_service: "chat", direction: "out" }), 20);

@@ -2,7 +2,22 @@
 import type { Counters } from "@tideway/edge/transports";
 import { counter, gauge, type MetricsSource } from "@tideway/engine/metrics";
 
-const connections = gauge("tideway_realtime_connections", "Sessions that are open, by the transport they use now");
+const connections = gauge(
+  "tideway_realtime_connections",
+  "Sessions and readers of rooms that are open, by the transport they use now",
+);
+const roomRequests = counter(
+  "tideway_realtime_room_requests_total",
+  "Well-formed requests to rooms over plain HTTP, by what they want",
+);
+const roomEvents = counter(
+  "tideway_realtime_room_events_total",
+  "Events that readers of rooms over plain HTTP were given",
+);
+const roomGaps = counter(
+  "tideway_realtime_room_gaps_total",
+  "Times that such a reader was told that something is missing",
+);
 const opened = counter("tideway_realtime_sessions_total", "Sessions that were opened");
 const closed = counter("tideway_realtime_sessions_closed_total", "Sessions that are over");
 const upgraded = counter("tideway_realtime_upgrades_total", "Sessions that moved from polling to a WebSocket");
@@ -31,6 +46,15 @@ export function realtimeMetrics(services: () => readonly Counted[]): MetricsSour
       const labels = { tideway_service: name };
       samples.add(connections, counters.polling, { ...labels, transport: "polling" });
       samples.add(connections, counters.webSockets, { ...labels, transport: "websocket" });
+      samples.add(connections, counters.sse, { ...labels, transport: "sse" });
+      samples.add(connections, counters.longPolls, { ...labels, transport: "longpoll" });
+      for (const [transport, count] of Object.entries(counters.roomRequests)) {
+        samples.add(roomRequests, count, { ...labels, transport });
+      }
+      for (const [transport, count] of Object.entries(counters.roomEvents)) {
+        samples.add(roomEvents, count, { ...labels, transport });
+      }
+      samples.add(roomGaps, counters.roomGaps, labels);
       samples.add(opened, counters.opened, labels);
       samples.add(closed, counters.closed, labels);
       samples.add(upgraded, counters.upgraded, labels);

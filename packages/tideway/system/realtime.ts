@@ -82,6 +82,10 @@ export class RealtimeService {
       sessionsPerAddressMax: options.sessionsPerAddressMax,
       eventsPerSecondMax: options.eventsPerSecondMax,
       bytesPerSecondMax: options.bytesPerSecondMax,
+      rooms: hub.rooms,
+      roomReadersMax: options.roomReadersMax,
+      roomReadersPerAddressMax: options.roomReadersPerAddressMax,
+      roomPublishesPerSecondMax: options.roomPublishesPerSecondMax,
       open: (line, handshake) => hub.open(line, handshake),
     });
     const path = socketPath(dataDirectory, `link-${name}`);
