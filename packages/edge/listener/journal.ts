@@ -75,12 +75,13 @@ export class Journal {
     return record;
   }
 
+  /** The record that follows has its code: whoever wants records tells it there. */
   refused(id: string, refused: Refused): void {
+    const { logger, onRecord } = this.#shared;
     const { code, rule, section, message } = refused;
-    this.#shared.logger.info(
-      { id, address: this.#peer.info.address, code, rule, section },
-      `request refused: ${message}`,
-    );
+    const fields = { id, address: this.#peer.info.address, code, rule, section };
+    if (onRecord === undefined) logger.info(fields, `request refused: ${message}`);
+    else logger.debug(fields, `request refused: ${message}`);
   }
 
   /** Tells an exchange that it ends early. */

@@ -130,7 +130,7 @@ test("a process that ends at once leaves the lines of its last moment in the fil
   assert.match(read("access.log"), /"id":"a-1"/);
 });
 
-async function logged(t: TestContext, option: "json" | "combined", bytes: string): Promise<string[]> {
+async function logged(t: TestContext, option: "json" | "combined" | false, bytes: string): Promise<string[]> {
   const { root, lines, access } = logFor(t);
   access.prepare(option, root).commit();
   const target = fixedAnswer("ping", { status: 200, body: "pong", type: "text/plain" });
@@ -154,7 +154,7 @@ async function logged(t: TestContext, option: "json" | "combined", bytes: string
 }
 
 test("a rejection is in the log with its rule and the section that has it", async (t) => {
-  const [answered, refused] = await logged(
+  const [answered, refused, ...more] = await logged(
     t,
     "json",
     "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost : x\r\n\r\n",
@@ -166,10 +166,15 @@ test("a rejection is in the log with its rule and the section that has it", asyn
     { code, rule, section, msg, address },
     { code: 400, rule: "SPACE_BEFORE_COLON", section: "RFC 9112 §5.1", msg: "request refused", address: "127.0.0.1" },
   );
+  assert.deepEqual(more, [], "once");
 });
 
-test("a rejection is in the Combined log as it was answered", async (t) => {
-  const lines = await logged(t, "combined", "GARBAGE\r\n\r\n");
-  assert.equal(lines.length, 1);
-  assert.match(lines[0]!, /^127\.0\.0\.1 - - \[[^\]]+\] "-" 400 0 "-" "-"\n$/);
+test("a rejection is in the Combined log as it was answered, and in the log with its rule, where it is also when requests are not", async (t) => {
+  const rule = /^request refused .*"status":400,"rule":"[A-Z_]+","section":"RFC 9112 §3"/;
+  const [combined, told, ...more] = await logged(t, "combined", "GARBAGE\r\n\r\n");
+  assert.match(combined!, /^127\.0\.0\.1 - - \[[^\]]+\] "-" 400 0 "-" "-"\n$/);
+  assert.match(told!, rule);
+  const [alone, ...others] = await logged(t, false, "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGARBAGE\r\n\r\n");
+  assert.match(alone!, rule);
+  assert.deepEqual([more, others], [[], []]);
 });

@@ -32,13 +32,17 @@ export type RequestLogOption =
 interface Running {
   /** Null when no request is logged. */
   readonly write: ((record: AccessRecord) => void) | null;
+  /** Its lines say which rule a refused request broke; otherwise the log does. */
+  readonly tellsRules: boolean;
   readonly file: { readonly path: string; readonly writer: LineWriter } | null;
 }
+
+const silent: Running = { write: null, tellsRules: false, file: null };
 
 export class AccessLog {
   readonly #log: Log;
   readonly #clock: Clock;
-  #running: Running = { write: null, file: null };
+  #running: Running = silent;
 
   constructor(log: Log, clock: Clock) {
     this.#log = log;
@@ -51,7 +55,11 @@ export class AccessLog {
 
   /** Called with every request. */
   readonly record = (record: AccessRecord): void => {
-    this.#running.write?.(record);
+    const { write, tellsRules } = this.#running;
+    write?.(record);
+    if (record.fault === "" || tellsRules) return;
+    const { id, address, status, fault } = record;
+    this.#log.info({ id, address, status, rule: fault, section: sectionOf(fault) }, "request refused");
   };
 
   /** Called with every connection of a TCP service, when it has ended. */
@@ -99,24 +107,24 @@ export class AccessLog {
   /** Writes what is left. */
   async close(): Promise<void> {
     const { file } = this.#running;
-    this.#running = { write: null, file: null };
+    this.#running = silent;
     process.off("exit", this.#lastWords);
     await file?.writer.close();
   }
 
   #open(option: RequestLogOption, root: string): Running {
-    if (option === false) return { write: null, file: null };
+    if (option === false) return silent;
     const wanted = option === true ? {} : typeof option === "string" ? { format: option } : option;
     const { format = "json", queries = false } = wanted;
     const file = wanted.file === undefined ? null : this.#openFile(resolve(root, wanted.file));
     const log = this.#log;
     if (file === null && format === "json" && log.line === null)
-      return { write: (record) => sayReadably(log, record), file };
+      return { write: (record) => sayReadably(log, record), tellsRules: true, file };
     const write =
       file === null
         ? (log.line ?? ((line: string) => process.stderr.write(line)))
         : file.writer.write.bind(file.writer);
-    return { write: createAccessLog({ format, queries, sectionOf, write }), file };
+    return { write: createAccessLog({ format, queries, sectionOf, write }), tellsRules: format === "json", file };
   }
 
   #openFile(path: string): NonNullable<Running["file"]> {
