@@ -10,6 +10,7 @@ import type { IncomingMessage } from "node:http";
 import type { LineObserver } from "@tideway/edge/transports";
 import { type DisconnectReason, Packet } from "@tideway/engine/hub";
 import { PacketType } from "@tideway/wire/engineio";
+import { withoutTable } from "./listener-table.ts";
 import { type EngineRequest, exposed, type LocalLine, rememberedRequest } from "./local-line.ts";
 import type { ConnectMessage } from "./session.ts";
 import { callListeners } from "./user-code.ts";
@@ -38,6 +39,8 @@ interface Holder {
 
 type ConnectionSource = Pick<ConnectMessage, "connection" | "transport" | "handshake">;
 
+const none: readonly Holder[] = Object.freeze([]);
+
 /** What only a watched line tells. */
 const watchedEvents: ReadonlySet<string | symbol> = new Set([
   "packet",
@@ -63,12 +66,14 @@ export class Connection extends EventEmitter {
   #transport: ConnectionTransport | null = null;
   readonly #local: LocalLine | null;
   #handshake: ConnectMessage["handshake"] | null;
-  readonly #holders = new Set<Holder>();
+  /** A list without room to spare: a client is in few namespaces, mostly in one. */
+  #holders: readonly Holder[] = none;
   #unsent: SendCallback[] | null = null;
   #watching = false;
 
   constructor(source: ConnectionSource, local: LocalLine | null) {
     super();
+    withoutTable(this);
     this.id = source.connection;
     this.remoteAddress = source.handshake.address;
     this.#handshake = source.handshake;
@@ -171,7 +176,7 @@ export class Connection extends EventEmitter {
 
   /** @internal */
   _hold(holder: Holder): void {
-    this.#holders.add(holder);
+    this.#holders = [...this.#holders, holder];
   }
 
   /** A socket has been let in: unless somebody looked at the request by now, or may have put something on it, it can go. @internal */
@@ -182,8 +187,8 @@ export class Connection extends EventEmitter {
 
   /** True when the line is over for this server: nobody of it is left on a line that is elsewhere. @internal */
   _release(holder: Holder, reason: DisconnectReason): boolean {
-    this.#holders.delete(holder);
-    if (this.#holders.size > 0 || this.#local !== null) return false;
+    this.#holders = this.#holders.filter((other) => other !== holder);
+    if (this.#holders.length > 0 || this.#local !== null) return false;
     this._closed(reason);
     return true;
   }

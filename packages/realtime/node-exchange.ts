@@ -62,7 +62,7 @@ export class NodeExchange implements Exchange {
     this.#response = response;
     this.#offer = offer;
     this.head = readHead(request);
-    this.client = readClient(request.socket);
+    this.client = offer === null ? readClient(request.socket) : new NodeClient(request.socket);
   }
 
   accept(handler: ExchangeHandler): void {
@@ -168,15 +168,31 @@ function readHead(request: IncomingMessage): RequestHead {
   };
 }
 
+/** The ports are rarely asked for, and Node remembers for good what it was asked. */
+class NodeClient implements ClientInfo {
+  readonly address: string;
+  readonly secure: boolean;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.address = socket.remoteAddress ?? "";
+    this.secure = "encrypted" in socket && socket.encrypted === true;
+    this.#socket = socket;
+  }
+
+  get port(): number {
+    return this.#socket.remotePort ?? 0;
+  }
+
+  get localPort(): number {
+    return this.#socket.localPort ?? 0;
+  }
+}
+
 function readClient(socket: Socket): ClientInfo {
   const known = clients.get(socket);
   if (known !== undefined) return known;
-  const client: ClientInfo = {
-    address: socket.remoteAddress ?? "",
-    port: socket.remotePort ?? 0,
-    localPort: socket.localPort ?? 0,
-    secure: "encrypted" in socket && socket.encrypted === true,
-  };
+  const client = new NodeClient(socket);
   clients.set(socket, client);
   return client;
 }

@@ -13,9 +13,12 @@ import {
   type Room,
   type SocketId,
 } from "./broadcast-operator.ts";
+import { collectAnswer } from "./client-answer.ts";
 import type { Client, Connection } from "./connection.ts";
 import { type Handshake, readHandshake } from "./handshake.ts";
+import { listenToErrors } from "./listener-table.ts";
 import type { Namespace } from "./namespace.ts";
+import { hasRoom, noRooms, type RoomList, roomSet, withoutRoom, withRoom } from "./room-list.ts";
 import type { Server } from "./server.ts";
 import type { AnswerCollector, ConnectMessage } from "./session.ts";
 import { KeptData } from "./socket-data.ts";
@@ -44,6 +47,9 @@ export interface SocketReservedEventsMap {
 export type Event = [event: string, ...args: Any[]];
 type AnyListener = (event: string, ...args: Any[]) => void;
 type AnyFunction = (...args: Any[]) => unknown;
+/** Shared by all sockets: most have none of what these stand for. */
+const none: readonly never[] = Object.freeze([]);
+const noFlags: BroadcastFlags = Object.freeze({});
 
 export class Socket<
   ListenEvents extends EventsMap = DefaultEventsMap,
@@ -55,18 +61,21 @@ export class Socket<
   readonly nsp: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
   readonly server: Server<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
   readonly conn: Connection;
-  readonly handshake: Handshake;
   /** Whether the client came back and missed nothing, or the socket was taken over from another server. */
   readonly recovered: boolean;
   /** False in middlewares, and after the end. */
   connected = false;
 
-  readonly #rooms: Set<Room>;
+  #rooms: RoomList = noRooms;
   readonly #data: KeptData;
-  readonly #middlewares: ((event: Event, next: Next<Error>) => unknown)[] = [];
-  #anyListeners: AnyListener[] = [];
-  #anyOutgoing: AnyListener[] = [];
-  #flags: BroadcastFlags = {};
+  readonly #hubHandshake: ConnectMessage["handshake"];
+  readonly #auth: string;
+  /** Made when somebody looks. */
+  #handshake: Handshake | null = null;
+  #middlewares: readonly ((event: Event, next: Next<Error>) => unknown)[] = none;
+  #anyListeners: readonly AnyListener[] = none;
+  #anyOutgoing: readonly AnyListener[] = none;
+  #flags: BroadcastFlags = noFlags;
   #ended = false;
   /** Ended because this server stops: the client does not know, and can still be answered. */
   #handedOver = false;
@@ -83,13 +92,19 @@ export class Socket<
     this.conn = conn;
     this.id = message.socket;
     this.recovered = message.recovered;
-    this.handshake = readHandshake(message.handshake, message.auth);
-    this.#rooms = new Set();
+    this.#hubHandshake = message.handshake;
+    this.#auth = message.auth;
     this.#data = new KeptData(message.data, this);
     // As in Socket.IO: a client's event named "error" without a listener must not end the process.
-    this.on("error", ignore as Any);
+    listenToErrors(this, ignore);
     conn._hold(this);
     for (const room of message.rooms) this.#enter(room);
+  }
+
+  /** What the client said when it came. */
+  get handshake(): Handshake {
+    this.#handshake ??= readHandshake(this.#hubHandshake, this.#auth);
+    return this.#handshake;
   }
 
   /** Whatever the application attaches: kept when the client reconnects or another process takes over. Must be JSON. */
@@ -102,7 +117,9 @@ export class Socket<
   }
 
   get rooms(): Set<Room> {
-    return this.#rooms;
+    const rooms = roomSet(this.#rooms);
+    this.#rooms = rooms;
+    return rooms;
   }
 
   get adapter(): Adapter {
@@ -128,7 +145,7 @@ export class Socket<
     const data: unknown[] = [ev, ...args];
     const flags = this.#takeFlags();
     let collector: AnswerCollector | null = null;
-    if (typeof data.at(-1) === "function") collector = this.#collectAnswer(data.pop() as AnyFunction, flags.timeoutMs);
+    if (typeof data.at(-1) === "function") collector = collectAnswer(this, data.pop() as AnyFunction, flags.timeoutMs);
     this._outgoing(data);
     if (this.#ended) {
       if (collector !== null && flags.timeoutMs !== undefined) queueMicrotask(() => collector.onAnswered(1));
@@ -226,17 +243,17 @@ export class Socket<
 
   /** Looks at each event of the client before its listeners; `next(error)` drops it and emits "error" here. */
   use(middleware: (event: Event, next: (err?: Error) => void) => void): this {
-    this.#middlewares.push(middleware);
+    this.#middlewares = [...this.#middlewares, middleware];
     return this;
   }
 
   onAny(listener: AnyListener): this {
-    this.#anyListeners.push(listener);
+    this.#anyListeners = [...this.#anyListeners, listener];
     return this;
   }
 
   prependAny(listener: AnyListener): this {
-    this.#anyListeners.unshift(listener);
+    this.#anyListeners = [listener, ...this.#anyListeners];
     return this;
   }
 
@@ -246,17 +263,17 @@ export class Socket<
   }
 
   listenersAny(): AnyListener[] {
-    return this.#anyListeners;
+    return [...this.#anyListeners];
   }
 
   onAnyOutgoing(listener: AnyListener): this {
-    this.#anyOutgoing.push(listener);
+    this.#anyOutgoing = [...this.#anyOutgoing, listener];
     this.#watchOutgoing();
     return this;
   }
 
   prependAnyOutgoing(listener: AnyListener): this {
-    this.#anyOutgoing.unshift(listener);
+    this.#anyOutgoing = [listener, ...this.#anyOutgoing];
     this.#watchOutgoing();
     return this;
   }
@@ -268,12 +285,12 @@ export class Socket<
   }
 
   listenersAnyOutgoing(): AnyListener[] {
-    return this.#anyOutgoing;
+    return [...this.#anyOutgoing];
   }
 
   /** Something is sent to this client, also among others. @internal */
   _outgoing(event: unknown[]): void {
-    for (const listener of [...this.#anyOutgoing]) callUser(this, listener, event as Event);
+    for (const listener of this.#anyOutgoing) callUser(this, listener, event as Event);
   }
 
   /** @internal */
@@ -297,7 +314,7 @@ export class Socket<
   _onEvent(args: unknown[], ack: number | null): void {
     if (ack !== null) args.push(this.#answerer(ack));
     const event = args as Event;
-    for (const listener of [...this.#anyListeners]) callUser(this, listener, event);
+    for (const listener of this.#anyListeners) callUser(this, listener, event);
     const deliver = (error?: Error) => {
       if (error) callListeners(this, "error", [error]);
       else if (this.connected && this.nsp._rooms?.onEvent(this, event) !== true) {
@@ -326,7 +343,8 @@ export class Socket<
     const wasConnected = this.connected;
     if (wasConnected) callListeners(this, "disconnecting", [reason]);
     this.#ended = true;
-    this.#rooms.clear();
+    if (this.#rooms instanceof Set) this.#rooms.clear();
+    this.#rooms = noRooms;
     this.nsp._view?._gone(this.id);
     this.connected = false;
     this.nsp._forget(this);
@@ -341,13 +359,15 @@ export class Socket<
   }
 
   #enter(room: Room): void {
-    if (this.#rooms.has(room)) return;
-    this.#rooms.add(room);
+    if (hasRoom(this.#rooms, room)) return;
+    this.#rooms = withRoom(this.#rooms, room);
     this.nsp._view?._joined(this.id, room);
   }
 
   #exit(room: Room): void {
-    if (this.#rooms.delete(room)) this.nsp._view?._left(this.id, room);
+    if (!hasRoom(this.#rooms, room)) return;
+    this.#rooms = withoutRoom(this.#rooms, room);
+    this.nsp._view?._left(this.id, room);
   }
 
   #self(): { namespace: string; rooms: string[]; except: string[] } {
@@ -356,25 +376,8 @@ export class Socket<
 
   #takeFlags(): BroadcastFlags {
     const flags = this.#flags;
-    this.#flags = {};
+    this.#flags = noFlags;
     return flags;
-  }
-
-  /** With a time-out the callback gets `(error, ...answer)`, without one `(...answer)` and, when the client left, nothing. */
-  #collectAnswer(done: AnyFunction, timeoutMs: number | undefined): AnswerCollector {
-    let answered = false;
-    return {
-      onAnswer: (args) => {
-        answered = true;
-        callUser(this, done, timeoutMs === undefined ? args : [null, ...args]);
-        return true;
-      },
-      onAnswered: (missing) => {
-        if (answered || timeoutMs === undefined) return;
-        const text = missing > 0 && timeoutMs > 0 ? "operation has timed out" : "socket has been disconnected";
-        callUser(this, done, [new Error(text)]);
-      },
-    };
   }
 
   #answerer(ack: number): AnyFunction {
@@ -390,8 +393,8 @@ export class Socket<
 
 function ignore(): void {}
 
-function without(listeners: AnyListener[], listener: AnyListener | undefined): AnyListener[] {
-  if (listener === undefined) return [];
+function without(listeners: readonly AnyListener[], listener: AnyListener | undefined): readonly AnyListener[] {
+  if (listener === undefined) return none;
   const index = listeners.indexOf(listener);
   return index < 0 ? listeners : listeners.toSpliced(index, 1);
 }

@@ -1,5 +1,5 @@
 /** A request's head in the shapes that sessions, hooks and the hub want: query, headers, handshake. */
-import type { Exchange } from "@tideway/base";
+import type { Exchange, RequestHead } from "@tideway/base";
 import type { Handshake, TransportName } from "@tideway/engine/hub";
 import { isSameHost } from "./cors.ts";
 import type { TransportRequest } from "./options.ts";
@@ -40,10 +40,52 @@ export function requestOf(
   };
 }
 
-/** The part of a request that the hub keeps. */
-export function handshakeOf(request: TransportRequest): Handshake {
-  const { headers, address, secure, xdomain, url, query, issued } = request;
-  return { headers, address, secure, xdomain, url, query, issued };
+/** The part of a request that the hub keeps for as long as the client stays. */
+export function handshakeOf({ address, secure, xdomain, issued }: TransportRequest, head: RequestHead): Handshake {
+  return new KeptHandshake(head, address, secure, xdomain, issued);
+}
+
+/**
+ * A handshake as texts, of which headers and query are made when somebody asks for them, anew each time: as objects they are
+ * a tenth of what an idle connection keeps, and most are never looked at again.
+ */
+class KeptHandshake implements Handshake {
+  readonly address: string;
+  readonly secure: boolean;
+  readonly xdomain: boolean;
+  readonly url: string;
+  readonly issued: number;
+  /** Names and values by turns, each in a line: neither can hold one's end. */
+  readonly #fields: string;
+
+  constructor(head: RequestHead, address: string, secure: boolean, xdomain: boolean, issued: number) {
+    this.address = address;
+    this.secure = secure;
+    this.xdomain = xdomain;
+    this.url = whole(head.path + head.query);
+    this.issued = issued;
+    this.#fields = head.fields.join("\n");
+  }
+
+  get headers(): Handshake["headers"] {
+    return headersOf(this.#fields === "" ? [] : this.#fields.split("\n"));
+  }
+
+  get query(): Handshake["query"] {
+    const at = this.url.indexOf("?");
+    return record(at < 0 ? new Map() : new Map(new URLSearchParams(this.url.slice(at))));
+  }
+
+  /** As it goes over a link. */
+  toJSON(): Handshake {
+    const { headers, address, secure, xdomain, url, query, issued } = this;
+    return { headers, address, secure, xdomain, url, query, issued };
+  }
+}
+
+/** The same text in one piece: a joined or cut one keeps what it was made of. */
+function whole(text: string): string {
+  return Buffer.from(text, "utf8").toString("utf8");
 }
 
 /** Fields as Node's `http` shows them: repeated ones joined, `cookie` with semicolons, `set-cookie` as a list. */

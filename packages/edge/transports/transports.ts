@@ -263,7 +263,7 @@ class EngineTransports implements Transports, SessionHost {
     if (incoming.transport === "polling") {
       const session = this.#session(id, request);
       session.startPolling(opening);
-      session.connection = this.#options.open(session, handshakeOf(request), request.requestId);
+      session.connection = this.#options.open(session, handshakeOf(request, incoming.exchange.head), request.requestId);
       if (cookie !== null) incoming.fields.push("set-cookie", cookieOf(cookie, id));
       this.#addHookFields(incoming, request);
       session.poll(incoming.exchange, incoming.fields);
@@ -274,7 +274,7 @@ class EngineTransports implements Transports, SessionHost {
     const session = this.#session(id, request);
     const socket = this.#webSocket(switched, session);
     session.startWebSocket(socket);
-    session.connection = this.#options.open(session, handshakeOf(request), request.requestId);
+    session.connection = this.#options.open(session, handshakeOf(request, incoming.exchange.head), request.requestId);
     socket.start(switched.head);
   }
 

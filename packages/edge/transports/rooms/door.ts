@@ -207,7 +207,7 @@ export class RoomsDoor implements RoomsHost {
       this.#refuse(exchange, "HTTP_INVALID", fields, fault ?? "");
       return null;
     }
-    const handshake = handshakeOf(from);
+    const handshake = handshakeOf(from, exchange.head);
     const question = { namespace: namespace.value, room: room.value, action, event: "", handshake };
     return { exchange, fields, question };
   }
