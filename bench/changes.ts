@@ -113,7 +113,7 @@ async function openSockets(port: number, count: number, clients: Client[], dropp
         ...(proxied ? { path: "/echo/" } : {}),
         role: "listener",
         keeps: false,
-        onMessage: () => {},
+        onMessages: () => {},
         onClose: (why) => dropped.push(`${proxied ? "proxied" : "socket.io"}: ${why}`),
       });
     });

@@ -1,48 +1,52 @@
-/** `npm run bench -- fanout`: 1,000 WebSocket clients of one room, 100-byte messages, 1 and 16 on their way at once. */
-import type { FanoutResult, FanoutTask } from "./load/process.ts";
-import { startLoad } from "./load/start.ts";
-import { type Row, table } from "./measure/table.ts";
-import { type RealtimeServer, realtimeServers, startRealtimeServer } from "./realtime-servers.ts";
+/**
+ * `npm run bench -- fanout`: 1,000 and 10,000 WebSocket clients of one room, 100-byte messages, 1 and 16 on their way at once.
+ */
+import type { Delivered } from "./load/process.ts";
+import { openRooms, type Room } from "./load/room.ts";
+import { type Row, rounds, table } from "./measure/table.ts";
+import { nchan, type PlaceKind, servers } from "./realtime-servers.ts";
 
-const rounds = 3;
+const count = 5;
 const inFlights = [1, 16] as const;
-const load = { clients: 1000, bytes: 100, warmUpMs: 1000, measureMs: 3000 } as const;
+const sizes = [1000, 10_000] as const;
+const bytes = 100;
+const warmUpMs = 700;
+const measureMs = 1000;
 
-/** Deliveries per second, and µs of the server's CPU per delivery. */
-async function measure(server: RealtimeServer, inFlight: number): Promise<readonly [number, number]> {
-  const running = await startRealtimeServer("server", server);
-  const generator = await startLoad("load");
-  const task: FanoutTask = {
-    type: "fanout",
-    port: running.port,
-    protocol: server.protocol,
-    serverPid: running.script.pid,
-    inFlight,
-    ...load,
-  };
-  const { deliveries, elapsedMs, cpuMs } = await generator.ask<FanoutResult>(task);
-  await generator.stop();
-  await running.script.stop();
-  return [deliveries / (elapsedMs / 1000), (cpuMs * 1000) / deliveries];
+export const deliveryColumns = [
+  { title: "deliveries/s", digits: 0 },
+  { title: "CPU µs/delivery", digits: 2 },
+  { title: "core busy %", digits: 0, compared: false },
+] as const;
+
+/** Deliveries per second, µs of the server's CPU per delivery, and how much of its core it used. */
+export function figuresOf({ deliveries, elapsedMs, cpuMs }: Delivered): readonly [number, number, number] {
+  return [deliveries / (elapsedMs / 1000), (cpuMs * 1000) / deliveries, (100 * cpuMs) / elapsedMs];
+}
+
+/** For each number in flight, a row for each kind of server: the same crowds, in turn. */
+export async function compareFanout(kinds: readonly PlaceKind[], clients: number): Promise<Row[][]> {
+  await using opened = await openRooms(kinds, clients);
+  const all: Row[][] = [];
+  for (const inFlight of inFlights) {
+    for (const room of opened.rooms) await room.fanout(inFlight, bytes, warmUpMs);
+    const measure = async (room: Room) => figuresOf(await room.fanout(inFlight, bytes, measureMs));
+    all.push(await rounds(count, opened.rooms, measure));
+  }
+  return all;
+}
+
+export function fanoutTables(clients: number, rows: readonly (readonly Row[])[]): string[] {
+  return rows.map((each, index) => {
+    const title = `${clients.toLocaleString("en-US")} clients of one room, ${bytes}-byte messages, ${inFlights[index]} in flight, median of ${count} rounds`;
+    return `${title}\n${table(deliveryColumns, each)}`;
+  });
 }
 
 export async function fanout(): Promise<string> {
+  const kinds = nchan === null ? servers : [...servers, nchan];
   const parts: string[] = [];
-  for (const inFlight of inFlights) {
-    const rows = realtimeServers.map(({ name }): { name: string; rounds: (readonly number[])[] } => ({
-      name,
-      rounds: [],
-    }));
-    for (let round = 0; round < rounds; round++) {
-      for (const [index, server] of realtimeServers.entries())
-        rows[index]!.rounds.push(await measure(server, inFlight));
-    }
-    const title = `${load.clients} clients of one room, ${load.bytes}-byte messages, ${inFlight} in flight, median of ${rounds} rounds`;
-    const columns = [
-      { title: "deliveries/s", digits: 0 },
-      { title: "CPU µs/delivery", digits: 2 },
-    ];
-    parts.push(`${title}\n${table(columns, rows satisfies Row[])}`);
-  }
+  for (const clients of sizes) parts.push(...fanoutTables(clients, await compareFanout(kinds, clients)));
+  if (nchan === null) parts.push("nchan is left out: it is not installed");
   return parts.join("\n\n");
 }

@@ -3,6 +3,8 @@
 import { balance } from "./balance.ts";
 import { bodies } from "./bodies.ts";
 import { changes } from "./changes.ts";
+import { durable } from "./durable.ts";
+import { echo } from "./echo.ts";
 import { everything } from "./everything.ts";
 import { fanout } from "./fanout.ts";
 import { idle } from "./idle.ts";
@@ -22,6 +24,8 @@ const benchmarks: Readonly<Record<string, () => Promise<string>>> = {
   changes,
   slowclients,
   fanout,
+  durable,
+  echo,
   idle,
 };
 

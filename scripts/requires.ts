@@ -1,6 +1,6 @@
 /**
- * Programs from Debian packages that some tests and benchmarks speak to (`debian-packages.json` says which package brings
- * each). A test says `{ skip: requires("dig") }`: it is left out where dig is missing, and `npm test` says so at its end.
+ * Programs, and modules of programs, from Debian packages that some tests and benchmarks speak to (`debian-packages.json`
+ * says which package brings each). A test says `{ skip: requires("dig") }`: it is left out where dig is missing, and `npm test` says so at its end.
  * With CI=true nothing may be left out, so there it throws, and the file fails.
  */
 import { accessSync, constants } from "node:fs";
@@ -12,12 +12,14 @@ export type Program = keyof typeof packages;
 /** Debian keeps servers where only root's PATH looks. */
 const serverFolders = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/** The program's full path, or null when it is not installed. */
+/** The full path of the program, or of the file that is named by its path; null when it is not installed. */
 export function findProgram(name: Program): string | null {
-  for (const folder of [...(process.env["PATH"] ?? "").split(delimiter), ...serverFolders]) {
+  const isFile = name.startsWith("/");
+  const folders = isFile ? [""] : [...(process.env["PATH"] ?? "").split(delimiter), ...serverFolders];
+  for (const folder of folders) {
     const path = join(folder, name);
     try {
-      accessSync(path, constants.X_OK);
+      accessSync(path, isFile ? constants.R_OK : constants.X_OK);
       return path;
     } catch {
       // Not in this folder.

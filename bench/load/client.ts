@@ -1,11 +1,12 @@
 /**
- * One raw client of the benchmarked servers: WebSocket, and above it Socket.IO's protocol or nothing. Answers heartbeats.
- * Counts what arrives; keeps it only when asked to.
+ * One raw client of the benchmarked servers: WebSocket, and above it Socket.IO's protocol, nothing, or what Nchan makes of it.
+ * Answers heartbeats. Counts what arrives; keeps it only when asked to.
  */
 import { createConnection, type Socket } from "node:net";
-import { clientFrame, FrameReader } from "./frames.ts";
+import { clientFrame, type FrameHandler, FrameReader } from "./frames.ts";
 
-export type Protocol = "socket.io" | "plain";
+/** Nchan has a place for listeners and one for senders, and greets nobody. */
+export type Protocol = "socket.io" | "plain" | "nchan";
 
 export interface ClientOptions {
   readonly port: number;
@@ -16,8 +17,8 @@ export interface ClientOptions {
   readonly role: "listener" | "sender";
   /** Whether `texts` is filled. */
   readonly keeps: boolean;
-  /** One message of the room arrived whole. */
-  readonly onMessage: () => void;
+  /** So many messages of the room arrived whole. */
+  readonly onMessages: (count: number, client: Client) => void;
   readonly onClose: (why: string) => void;
 }
 
@@ -28,9 +29,11 @@ const readBuffer = Buffer.allocUnsafe(readBytes);
 const heartbeat = clientFrame(Opcode.text, "3");
 const pong = clientFrame(Opcode.pong, "");
 
-export class Client {
+export class Client implements FrameHandler {
   /** Messages of the room. */
   count = 0;
+  /** Of them, answers since its crowd began to ask. */
+  answers = 0;
   /** Those messages, as they stood in the frames. */
   readonly texts: string[] = [];
   readonly #options: ClientOptions;
@@ -44,7 +47,7 @@ export class Client {
 
   private constructor(options: ClientOptions) {
     this.#options = options;
-    this.#frames = new FrameReader((opcode, payload, length) => this.#onFrame(opcode, payload, length));
+    this.#frames = new FrameReader(this);
     this.#socket = createConnection({
       host: "127.0.0.1",
       port: options.port,
@@ -69,9 +72,16 @@ export class Client {
 
   /** Sends texts to the room, in one write. */
   say(texts: readonly string[]): void {
-    const isPlain = this.#options.protocol === "plain";
-    const frames = texts.map((text) => clientFrame(Opcode.text, isPlain ? text : `42${JSON.stringify(["say", text])}`));
+    const isWrapped = this.#options.protocol === "socket.io";
+    const frames = texts.map((text) =>
+      clientFrame(Opcode.text, isWrapped ? `42${JSON.stringify(["say", text])}` : text),
+    );
     this.#socket.write(Buffer.concat(frames));
+  }
+
+  /** Sends frames as they are. */
+  send(frames: Buffer): void {
+    this.#socket.write(frames);
   }
 
   close(): void {
@@ -81,8 +91,12 @@ export class Client {
 
   #request(): string {
     const { protocol, role, path = "/" } = this.#options;
-    const target =
-      protocol === "plain" ? `${path}?role=${role}` : `${path}socket.io/?EIO=4&transport=websocket&role=${role}`;
+    const targets: Readonly<Record<Protocol, string>> = {
+      "socket.io": `${path}socket.io/?EIO=4&transport=websocket&role=${role}`,
+      plain: `${path}?role=${role}`,
+      nchan: `${path}${role}`,
+    };
+    const target = targets[protocol];
     return (
       `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -105,18 +119,23 @@ export class Client {
     this.#upgraded = true;
     const behind = Buffer.from(this.#response.slice(end + 4), "latin1");
     this.#response = "";
+    if (this.#options.protocol === "nchan") this.#join();
     this.#frames.feed(behind, 0, behind.length);
     return true;
   }
 
-  #onFrame(opcode: number, payload: Buffer | null, length: number): void {
+  onTexts(count: number): void {
+    this.count += count;
+    this.#options.onMessages(count, this);
+  }
+
+  onFrame(opcode: number, payload: Buffer | null, length: number): void {
     if (opcode === Opcode.text) {
       // Engine.IO's ping is the one text of one byte.
       if (length === 1) this.#socket.write(heartbeat);
       else if (this.#joined) {
-        this.count++;
         if (payload !== null) this.texts.push(payload.toString());
-        this.#options.onMessage();
+        this.onTexts(1);
       } else this.#onGreeting(payload!.toString());
     } else if (opcode === Opcode.ping) this.#socket.write(pong);
     else if (opcode === Opcode.close) this.#onEnd("closed by a close frame");
@@ -125,11 +144,14 @@ export class Client {
   #onGreeting(text: string): void {
     if (text.startsWith("0{")) this.#socket.write(clientFrame(Opcode.text, "40"));
     // From a hub that keeps its events, each brings its offset.
-    else if (text === "ready" || text.startsWith('42["ready"')) {
-      this.#joined = true;
-      this.#frames.collects = this.#options.keeps;
-      this.#ready.resolve();
-    } else if (!text.startsWith("40{")) this.#onEnd(`greeted with ${text}`);
+    else if (text === "ready" || text.startsWith('42["ready"')) this.#join();
+    else if (!text.startsWith("40{")) this.#onEnd(`greeted with ${text}`);
+  }
+
+  #join(): void {
+    this.#joined = true;
+    this.#frames.collects = this.#options.keeps;
+    this.#ready.resolve();
   }
 
   #onEnd(why: string): void {
@@ -138,4 +160,9 @@ export class Client {
     this.#ready.reject(new Error(why));
     if (this.#joined) this.#options.onClose(why);
   }
+}
+
+/** Texts that want an acknowledgement each, by Socket.IO's protocol, in one piece. */
+export function questions(texts: readonly string[]): Buffer {
+  return Buffer.concat(texts.map((text, id) => clientFrame(Opcode.text, `42${id}${JSON.stringify(["echo", text])}`)));
 }

@@ -1,9 +1,18 @@
 /**
  * Reads a server's WebSocket frames (RFC 6455 §5.2) for a load generator: by their lengths alone, unless the payloads are
- * asked for. It trusts its server, and must cost less than it: nothing is copied or allocated while counting.
+ * asked for. It trusts its server, and must cost less than it: nothing is copied or allocated while counting, and texts that
+ * came whole are told of once per read.
  */
 
-export type OnFrame = (opcode: number, payload: Buffer | null, length: number) => void;
+export interface FrameHandler {
+  /** A frame; `payload` is null while they are only counted. */
+  onFrame(opcode: number, payload: Buffer | null, length: number): void;
+  /** While they are only counted: so many texts of more than a byte came whole in one read. */
+  onTexts(count: number): void;
+}
+
+/** The first byte of a text that is one frame. */
+const wholeText = 0x81;
 
 const headBytesMax = 10;
 const empty = Buffer.alloc(0);
@@ -11,7 +20,7 @@ const empty = Buffer.alloc(0);
 export class FrameReader {
   /** Whether payloads are kept and passed on. */
   collects = true;
-  readonly #onFrame: OnFrame;
+  readonly #handler: FrameHandler;
   readonly #head = Buffer.alloc(headBytesMax);
   #headBytes = 0;
   #inPayload = false;
@@ -20,13 +29,17 @@ export class FrameReader {
   #left = 0;
   #pieces: Buffer[] = [];
 
-  constructor(onFrame: OnFrame) {
-    this.#onFrame = onFrame;
+  constructor(handler: FrameHandler) {
+    this.#handler = handler;
   }
 
   feed(chunk: Buffer, from: number, to: number): void {
     let at = from;
     while (at < to) {
+      if (!this.collects && !this.#inPayload && this.#headBytes === 0) {
+        at = this.#countTexts(chunk, at, to);
+        if (at === to) return;
+      }
       if (this.#inPayload) {
         const step = Math.min(this.#left, to - at);
         if (this.collects && step > 0) this.#pieces.push(Buffer.from(chunk.subarray(at, at + step)));
@@ -39,6 +52,23 @@ export class FrameReader {
     }
   }
 
+  /** Passes over texts that are whole; returns where something else begins, or one that is not whole. */
+  #countTexts(chunk: Buffer, from: number, to: number): number {
+    let at = from;
+    let count = 0;
+    // Those of two bytes of head or four: the longest head that is looked at is there.
+    while (at + 4 <= to && chunk[at] === wholeText) {
+      const short = chunk[at + 1]!;
+      if (short < 2 || short > 126) break;
+      const end = short < 126 ? at + 2 + short : at + 4 + ((chunk[at + 2]! << 8) | chunk[at + 3]!);
+      if (end > to) break;
+      count++;
+      at = end;
+    }
+    if (count > 0) this.#handler.onTexts(count);
+    return at;
+  }
+
   #finish(): void {
     this.#inPayload = false;
     let payload: Buffer | null = null;
@@ -46,7 +76,7 @@ export class FrameReader {
       payload = this.#pieces.length === 0 ? empty : Buffer.concat(this.#pieces);
       this.#pieces = [];
     }
-    this.#onFrame(this.#opcode, payload, this.#length);
+    this.#handler.onFrame(this.#opcode, payload, this.#length);
   }
 
   /** Returns where it stopped: after the head, or at `to` with the head's beginning kept. */

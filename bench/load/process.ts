@@ -6,22 +6,32 @@ import { Crowd, numbered } from "./crowd.ts";
 import { type AskAgainTask, type KeepTask, Kept } from "./keep.ts";
 import { type PacedTask, paced } from "./paced.ts";
 
-export interface FanoutTask {
-  readonly type: "fanout";
+/** Clients of one room and a sender, which stay for the tasks that follow. */
+export interface OpenTask {
+  readonly type: "open";
   readonly port: number;
   readonly protocol: Protocol;
-  readonly serverPid: number;
   readonly clients: number;
+}
+
+export interface FanoutTask {
+  readonly type: "fanout";
+  readonly serverPid: number;
   /** Messages on their way at once. */
   readonly inFlight: number;
   readonly bytes: number;
-  readonly warmUpMs: number;
-  readonly measureMs: number;
+  readonly ms: number;
 }
 
-export interface FanoutResult {
+/** Each client asks so many questions at once, and again when all are answered. */
+export interface EchoTask extends Omit<FanoutTask, "type"> {
+  readonly type: "echo";
+}
+
+export interface Delivered {
   readonly deliveries: number;
   readonly elapsedMs: number;
+  /** Of the server. */
   readonly cpuMs: number;
 }
 
@@ -40,26 +50,38 @@ export interface CountResult {
   readonly alive: number;
 }
 
-async function fanout(task: FanoutTask): Promise<FanoutResult> {
-  const crowd = await Crowd.open({ port: task.port, protocol: task.protocol, clients: task.clients, keeps: false });
-  let said = 0;
-  const sayFor = async (ms: number): Promise<void> => {
-    for (const end = performance.now() + ms; performance.now() < end; ) {
-      await crowd.say(Array.from({ length: task.inFlight }, () => numbered(said++, task.bytes)));
-    }
-  };
-  await sayFor(task.warmUpMs);
-  const before = { at: performance.now(), cpu: cpuOf(task.serverPid), deliveries: crowd.deliveries };
-  await sayFor(task.measureMs);
-  const result = {
+let crowd: Crowd;
+let said = 0;
+
+async function open({ port, protocol, clients }: OpenTask): Promise<object> {
+  crowd = await Crowd.open({ port, protocol, clients, keeps: false });
+  return {};
+}
+
+/** What `load` delivers, and what it costs the server. */
+async function measured(serverPid: number, load: () => Promise<void>): Promise<Delivered> {
+  const before = { at: performance.now(), cpu: cpuOf(serverPid), deliveries: crowd.deliveries };
+  await load();
+  return {
     deliveries: crowd.deliveries - before.deliveries,
     elapsedMs: performance.now() - before.at,
-    cpuMs: cpuOf(task.serverPid) - before.cpu,
+    cpuMs: cpuOf(serverPid) - before.cpu,
   };
-  const wrong = crowd.clients.filter((client) => client.count !== said).length;
-  if (wrong > 0) throw new Error(`${wrong} clients did not receive each of the ${said} messages exactly once`);
-  crowd.close();
-  return result;
+}
+
+function fanout({ serverPid, inFlight, bytes, ms }: FanoutTask): Promise<Delivered> {
+  return measured(serverPid, async () => {
+    for (const end = performance.now() + ms; performance.now() < end; ) {
+      await crowd.say(Array.from({ length: inFlight }, () => numbered(said++, bytes)));
+    }
+    const wrong = crowd.clients.filter((client) => client.count !== said).length;
+    if (wrong > 0) throw new Error(`${wrong} clients did not receive each of the ${said} messages exactly once`);
+  });
+}
+
+function echo({ serverPid, inFlight, bytes, ms }: EchoTask): Promise<Delivered> {
+  const texts = Array.from({ length: inFlight }, (_, index) => numbered(index, bytes));
+  return measured(serverPid, () => crowd.ask(texts, ms));
 }
 
 let idlers: Crowd | null = null;
@@ -74,12 +96,25 @@ async function count(): Promise<CountResult> {
   return { alive: idlers?.clients.filter((client) => client.isOpen).length ?? 0 };
 }
 
-export type Task = FanoutTask | IdleTask | CountTask | PacedTask | KeepTask | AskAgainTask | BodiesTask;
+export type Task =
+  | OpenTask
+  | FanoutTask
+  | EchoTask
+  | IdleTask
+  | CountTask
+  | PacedTask
+  | KeepTask
+  | AskAgainTask
+  | BodiesTask;
 
 const kept = new Kept();
 
 function run(task: Task): Promise<object> {
   switch (task.type) {
+    case "open":
+      return open(task);
+    case "echo":
+      return echo(task);
     case "fanout":
       return fanout(task);
     case "idle":

@@ -1,4 +1,4 @@
-/** Socket.IO with its default options: one room, to which whatever a sender says is emitted. */
+/** Socket.IO with its default options: one room, to which whatever a sender says is emitted; questions are answered. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Server } from "socket.io";
@@ -8,6 +8,7 @@ const server = createServer();
 const io = new Server(server);
 io.on("connection", (socket) => {
   socket.on("say", (text: string) => io.to("lobby").emit("post", text));
+  socket.on("echo", (text: string, answer: (text: string) => void) => answer(text));
   if (socket.handshake.query["role"] !== "sender") socket.join("lobby");
   socket.emit("ready");
 });
