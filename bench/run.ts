@@ -12,6 +12,7 @@ import { keepalive } from "./keepalive.ts";
 import { latency } from "./latency.ts";
 import { canPin } from "./measure/processes.ts";
 import { proxy } from "./proxy.ts";
+import { publish } from "./publish.ts";
 import { slowclients } from "./slowclients.ts";
 
 const benchmarks: Readonly<Record<string, () => Promise<string>>> = {
@@ -26,6 +27,7 @@ const benchmarks: Readonly<Record<string, () => Promise<string>>> = {
   fanout,
   durable,
   echo,
+  publish,
   idle,
 };
 

@@ -24,6 +24,8 @@ export class Crowd {
   /** While clients ask: what each asks at once. */
   #asking: { readonly frames: Buffer; readonly count: number } | null = null;
 
+  #onReceived: ((received: number) => void) | null = null;
+
   private constructor() {
     // Without a listener a rejection between two batches would end the process before the next batch can report it.
     this.#arrived.promise.catch(() => {});
@@ -61,6 +63,37 @@ export class Crowd {
     await this.#arrived.promise;
   }
 
+  /**
+   * The sender says texts at a given rate, open loop: in each tick of about a millisecond those that are due. Resolves to how
+   * long each took from its tick until all clients had as many more; texts come in order, so the n-th to arrive is the n-th.
+   */
+  async pace(perSecond: number, ms: number, text: () => string): Promise<number[]> {
+    const saidAt: number[] = [];
+    const latencies: number[] = [];
+    const before = this.#received;
+    this.#arrived = Promise.withResolvers();
+    this.#expected = Number.POSITIVE_INFINITY;
+    this.#onReceived = (received) => {
+      const now = performance.now();
+      const whole = Math.floor((received - before) / this.clients.length);
+      while (latencies.length < whole) latencies.push(now - saidAt[latencies.length]!);
+    };
+    const start = performance.now();
+    for (let now = start; now < start + ms; ) {
+      await Promise.race([this.#arrived.promise, new Promise((done) => setTimeout(done, 1))]);
+      now = Math.min(performance.now(), start + ms);
+      const texts: string[] = [];
+      for (let due = Math.floor(((now - start) * perSecond) / 1000); saidAt.length < due; saidAt.push(now))
+        texts.push(text());
+      if (texts.length > 0) this.#sender!.say(texts);
+    }
+    this.#expected = before + saidAt.length * this.clients.length;
+    if (this.#received === this.#expected) this.#arrived.resolve();
+    await this.#arrived.promise;
+    this.#onReceived = null;
+    return latencies;
+  }
+
   /** For `ms` each client (of Socket.IO's protocol) asks all of `texts` in one write, and again when all are answered. Resolves after the last answer. */
   async ask(texts: readonly string[], ms: number): Promise<void> {
     const count = texts.length;
@@ -95,6 +128,7 @@ export class Crowd {
     const asking = this.#asking;
     client.answers += count;
     if (asking !== null && client.answers % asking.count === 0) client.send(asking.frames);
+    this.#onReceived?.(this.#received);
     if (this.#received === this.#expected) this.#arrived.resolve();
   }
 }

@@ -28,6 +28,28 @@ export interface EchoTask extends Omit<FanoutTask, "type"> {
   readonly type: "echo";
 }
 
+/** So many messages, whoever said them. */
+export interface HearTask {
+  readonly type: "hear";
+  readonly count: number;
+}
+
+/** The sender says so many texts a second, open loop: see `Crowd.pace`. */
+export interface PacedSayingTask {
+  readonly type: "say";
+  readonly perSecond: number;
+  readonly ms: number;
+  readonly bytes: number;
+}
+
+export interface SayingResult {
+  readonly events: number;
+  readonly delivered: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly p999Ms: number;
+}
+
 export interface Delivered {
   readonly deliveries: number;
   readonly elapsedMs: number;
@@ -84,6 +106,25 @@ function echo({ serverPid, inFlight, bytes, ms }: EchoTask): Promise<Delivered> 
   return measured(serverPid, () => crowd.ask(texts, ms));
 }
 
+async function hear({ count }: HearTask): Promise<{ readonly elapsedMs: number }> {
+  const start = performance.now();
+  await crowd.hear(count);
+  return { elapsedMs: performance.now() - start };
+}
+
+async function say({ perSecond, ms, bytes }: PacedSayingTask): Promise<SayingResult> {
+  const before = crowd.deliveries;
+  const latencies = (await crowd.pace(perSecond, ms, () => numbered(said++, bytes))).sort((a, b) => a - b);
+  const quantile = (q: number): number => latencies[Math.floor(q * latencies.length)] ?? Number.NaN;
+  return {
+    events: latencies.length,
+    delivered: crowd.deliveries - before,
+    p50Ms: quantile(0.5),
+    p99Ms: quantile(0.99),
+    p999Ms: quantile(0.999),
+  };
+}
+
 let idlers: Crowd | null = null;
 
 async function idle({ port, protocol, clients }: IdleTask): Promise<{ readonly connected: number }> {
@@ -98,6 +139,8 @@ async function count(): Promise<CountResult> {
 
 export type Task =
   | OpenTask
+  | HearTask
+  | PacedSayingTask
   | FanoutTask
   | EchoTask
   | IdleTask
@@ -115,6 +158,10 @@ function run(task: Task): Promise<object> {
       return open(task);
     case "echo":
       return echo(task);
+    case "hear":
+      return hear(task);
+    case "say":
+      return say(task);
     case "fanout":
       return fanout(task);
     case "idle":
