@@ -19,10 +19,11 @@ export const siblings: Readonly<Record<string, readonly string[]>> = {
   // Socket.IO packets travel as Engine.IO messages; both codecs stay separate, transports join them.
   // A request goes to a service, and an upgraded connection becomes a tunnel.
   "edge/proxy": ["edge/upstream", "edge/tunnel"],
-  // How a socket is read is the same towards clients and upstreams.
+  // How a socket is read and written is the same towards clients and upstreams.
   "edge/tunnel": ["edge/sockets"],
   "edge/listener": ["edge/sockets"],
   "edge/upstream": ["edge/sockets"],
+  "edge/transports": ["edge/sockets"],
   // A connection or session goes to an instance of a pool as a request does; a TCP connection is a tunnel from then on.
   "edge/layer4": ["edge/upstream", "edge/tunnel"],
   // The top of the system, in order: the configuration, the console, the running system, the commands, the program.

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { Duplex } from "node:stream";
 import { after, before, describe, it } from "node:test";
-import { onread, ReadBuffer, readDirectly } from "./index.ts";
+import { onread, ReadBuffer, readDirectly, takesDirectly } from "./index.ts";
 
 /** A socket that a server accepted, read directly, and the client at its other end. */
 interface Pair {
@@ -101,5 +102,69 @@ describe("an accepted socket that is read directly", () => {
     client.resume();
     socket.destroy();
     await once(client, "end");
+  });
+});
+
+describe("a socket that is written past its stream", () => {
+  const server = createServer({ pauseOnConnect: true });
+  before(() => new Promise<void>((done) => server.listen(0, "127.0.0.1", done)));
+  after(() => server.close());
+
+  async function pair(): Promise<{ ours: Socket; theirs: Socket }> {
+    const accepted = once(server, "connection") as Promise<[Socket]>;
+    const ours = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    await once(ours, "connect");
+    const [theirs] = await accepted;
+    return { ours, theirs };
+  }
+
+  it("has its bytes in the order in which they were given, past the stream and through it, when the system is full too", async (t) => {
+    const { ours, theirs } = await pair();
+    t.after(() => ours.destroy());
+    let given = "";
+    const next = (size: number): string => {
+      const text = `${given.length} `.padEnd(size, "x");
+      given += text;
+      return text;
+    };
+    let isFull = false;
+    let waits = false;
+    const taken = Promise.withResolvers<void>();
+    while (!waits) {
+      assert.equal(takesDirectly(ours), true);
+      waits = true;
+      ours._write(Buffer.from(next(100_000)), "buffer" as BufferEncoding, (error) => {
+        assert.equal(error ?? null, null);
+        waits = false;
+        // At once, until the system is full.
+        if (isFull) taken.resolve();
+      });
+      isFull = waits;
+    }
+    ours.write(next(1000));
+    assert.equal(takesDirectly(ours), false, "what is in the stream's queue goes first");
+    ours.end(next(1000));
+    let read = "";
+    theirs.setEncoding("latin1").on("data", (text: string) => {
+      read += text;
+    });
+    theirs.resume();
+    await taken.promise;
+    await once(theirs, "end");
+    assert.equal(read.length, given.length);
+    assert.ok(read === given);
+    assert.equal(takesDirectly(ours), false, "it has ended");
+  });
+
+  it("is no other stream, and none that is corked or gone", async () => {
+    const { ours } = await pair();
+    assert.equal(takesDirectly(ours), true);
+    ours.cork();
+    assert.equal(takesDirectly(ours), false);
+    ours.uncork();
+    assert.equal(takesDirectly(ours), true);
+    ours.destroy();
+    assert.equal(takesDirectly(ours), false);
+    assert.equal(takesDirectly(new Duplex() as never), false);
   });
 });

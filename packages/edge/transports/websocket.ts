@@ -3,6 +3,7 @@
  * Knows nothing of Engine.IO: its owner reads the messages and says what to write.
  */
 import type { ByteStream, Clock, Timer } from "@tideway/base";
+import { takesDirectly } from "@tideway/edge/sockets";
 import type { DisconnectReason } from "@tideway/engine/hub";
 import { CloseCode, closePayload, encodeFrame, FrameDecoder, type MessageSink, Opcode } from "@tideway/wire/websocket";
 import { inflateMessage } from "./deflate.ts";
@@ -117,6 +118,8 @@ export class WebSocketTransport implements MessageSink {
   /** The deadline of the upgrade, then of the close. */
   #timer: Timer | null = null;
   #blocked = false;
+  /** Bytes that passed the stream's queue and that the kernel has not taken whole. */
+  #inFlight = 0;
   /** The newest ping that has not been answered (§5.5.3 allows to skip older ones). */
   #ping: Buffer | null = null;
 
@@ -145,7 +148,7 @@ export class WebSocketTransport implements MessageSink {
 
   /** Bytes that the kernel has not taken. */
   get unsentBytes(): number {
-    return this.#stream.writableLength;
+    return this.#stream.writableLength + this.#inFlight;
   }
 
   /** Reads nothing more until `resume`. Once it is closing, what comes is read and dropped. */
@@ -159,7 +162,19 @@ export class WebSocketTransport implements MessageSink {
 
   /** Writes whole frames. */
   write(frames: Buffer): void {
-    if (this.#owner !== null && !this.#stream.write(frames)) this.#blocked = true;
+    if (this.#owner === null) return;
+    const stream = this.#stream;
+    if (this.#inFlight > 0 || !takesDirectly(stream)) {
+      if (!stream.write(frames)) this.#blocked = true;
+      return;
+    }
+    this.#inFlight = frames.length;
+    stream._write(frames, "buffer" as BufferEncoding, (error) => {
+      this.#inFlight = 0;
+      if (error) stream.destroy(error);
+      else if (this.#blocked) this.onDrain();
+    });
+    if (this.#inFlight > 0) this.#blocked = true;
   }
 
   /** Calls the owner's `expired` unless {@link settled} is called in time. */
