@@ -30,7 +30,13 @@ export interface StatusInstance {
 
 export interface Status {
   readonly services: readonly { readonly name: string; readonly instances: readonly StatusInstance[] }[];
-  readonly realtime: readonly { readonly name: string; readonly connections: number; readonly sockets: number }[];
+  readonly realtime: readonly {
+    readonly name: string;
+    readonly connections: number;
+    readonly sockets: number;
+    /** Processes of the application that have joined. */
+    readonly servers: readonly { readonly instance: string }[];
+  }[];
 }
 
 export interface CommandResult {

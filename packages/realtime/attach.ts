@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { createClientFiles } from "./client-files.ts";
-import type { Intake } from "./intake.ts";
+import type { ServerOptions } from "./options.ts";
 
 /** The slice of http.Server and https.Server that is used. */
 export interface RequestSource {
@@ -13,6 +13,12 @@ export interface RequestSource {
   removeAllListeners(event: "request"): unknown;
   on(event: "request", listener: (request: IncomingMessage, response: ServerResponse) => void): unknown;
   on(event: "upgrade", listener: (request: IncomingMessage, stream: Duplex, head: Buffer) => void): unknown;
+}
+
+/** Who answers requests under the real-time path. */
+export interface Answerer {
+  request(request: IncomingMessage, response: ServerResponse): void;
+  upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void;
 }
 
 export interface Attachment {
@@ -24,11 +30,26 @@ export interface Attachment {
   /** Whether an upgrade that nobody answers is closed, and after how many ms. */
   readonly destroysUpgrades: boolean;
   readonly destroyUpgradesMs: number;
-  readonly intake: Intake;
+  readonly answerer: Answerer;
+}
+
+/** How a server with these options stands in front of an http.Server. */
+export function attachmentOf(
+  options: Partial<ServerOptions> & { readonly path: string },
+  answerer: Answerer,
+): Attachment {
+  return {
+    path: options.path,
+    trailingSlash: options.addTrailingSlash !== false,
+    servesClient: options.serveClient !== false,
+    destroysUpgrades: options.destroyUpgrade !== false,
+    destroyUpgradesMs: options.destroyUpgradeTimeout ?? 1_000,
+    answerer,
+  };
 }
 
 export function attachTo(server: RequestSource, attachment: Attachment): void {
-  const { path, intake } = attachment;
+  const { path, answerer } = attachment;
   const prefix = attachment.trailingSlash ? `${path}/` : path;
   const isOurs = (request: IncomingMessage) => request.url?.startsWith(prefix) === true;
   const clientFiles = attachment.servesClient ? createClientFiles() : null;
@@ -36,12 +57,12 @@ export function attachTo(server: RequestSource, attachment: Attachment): void {
   server.removeAllListeners("request");
   server.on("request", (request, response) => {
     if (clientFiles?.(path, request, response) === true) return;
-    if (isOurs(request)) intake.request(request, response);
+    if (isOurs(request)) answerer.request(request, response);
     else for (const listener of others) Reflect.apply(listener, server, [request, response]);
   });
   server.on("upgrade", (request, stream, head) => {
     if (isOurs(request)) {
-      intake.upgrade(request, stream, head);
+      answerer.upgrade(request, stream, head);
       return;
     }
     if (!attachment.destroysUpgrades) return;

@@ -5,7 +5,8 @@
 import { silentLogger } from "@tideway/base";
 import { systemClock } from "@tideway/edge/clock";
 import { connectLink, LinkState } from "@tideway/edge/link";
-import type { RequestSource } from "./attach.ts";
+import { attachmentOf, attachTo, type RequestSource } from "./attach.ts";
+import { createElsewhere } from "./elsewhere.ts";
 import type { LocalLine } from "./local-line.ts";
 import type { ServerOptions } from "./options.ts";
 import type { RawSocket } from "./raw-socket.ts";
@@ -24,23 +25,30 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-/** No line is in this process. */
-export const nowhere = (): null => null;
+export interface HubEvents {
+  /** It is there, for the first time or again. */
+  onJoined(): void;
+  /** It was there and is no longer. */
+  onLost(): void;
+}
 
-/** Joins the hub at `address`; `onLost` is called whenever it was there and is no longer. */
+/** Joins the hub at `address`. */
 export function joinHub(
   session: HubSession,
   address: string,
-  options: Partial<ServerOptions>,
-  onLost: () => void,
+  options: Partial<ServerOptions> & { readonly path: string },
+  events: HubEvents,
 ): Backend {
+  const elsewhere = createElsewhere(options.path);
   const link = connectLink({
     address,
     instance: options.instance ?? process.env["TIDEWAY_INSTANCE"] ?? `pid ${process.pid}`,
     server: session,
     onState(state) {
-      if (state === LinkState.down) onLost();
-      else if (state === LinkState.open) session.joined();
+      if (state === LinkState.down) events.onLost();
+      if (state !== LinkState.open) return;
+      events.onJoined();
+      session.joined();
     },
     clock: systemClock,
     logger: options.logger ?? silentLogger,
@@ -52,15 +60,14 @@ export function joinHub(
       },
       send: (message) => link.send(message),
     },
-    line: nowhere,
+    line: () => null,
     openRaw() {
       throw new Error(
         "this server has joined Tideway's hub (TIDEWAY_LINK): it has no hub for sockets of another engine",
       );
     },
-    attach() {
-      throw new Error("this server has joined Tideway's hub (TIDEWAY_LINK): attach it in the tick in which it is made");
-    },
+    // For the browser's client, which the edge asks for here.
+    attach: (server) => attachTo(server, attachmentOf(options, elsewhere)),
     leaving: () => link.send({ type: "leaving" }),
     async close() {
       // The clients stay, and only this process can answer what it was asked.

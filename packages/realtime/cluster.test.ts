@@ -71,7 +71,11 @@ let clients: Client[];
 beforeEach(async () => {
   const common = { clock: systemClock, random: systemRandom, logger: silentLogger };
   hub = new Hub({ ...common, store: new MemoryStore(common), durability: "memory", recovery: true });
-  lines = createTransports({ ...common, open: (line, handshake) => hub.open(line, handshake) });
+  lines = createTransports({
+    ...common,
+    door: hub.door,
+    open: (line, handshake, _id, question) => hub.open(line, handshake, question),
+  });
   http = createServer();
   attachTo(http, {
     path: "/socket.io",
@@ -79,7 +83,7 @@ beforeEach(async () => {
     servesClient: false,
     destroysUpgrades: true,
     destroyUpgradesMs: 1_000,
-    intake: new Intake(new Engine({}, () => 0), lines),
+    answerer: new Intake(new Engine({}, () => 0), lines),
   });
   http.listen(0, "127.0.0.1");
   await once(http, "listening");

@@ -2,8 +2,7 @@
  * A client's line as `socket.conn` shows it: Engine.IO's socket, shared by the client's sockets in all namespaces of this
  * server. Owns its events; the line itself is the hub's, or, when this server has the hub, at hand (`LocalLine`).
  *
- * Over a link packets pass at the edge, out of this process: there `upgrade` and `close` are all that is told, and `close`
- * comes when the last socket of this server has left the line.
+ * Over a link packets pass at the edge, out of this process: there `upgrade` and `close` are all that is told.
  */
 import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
@@ -32,14 +31,20 @@ export interface Client {
   readonly request: IncomingMessage;
 }
 
-/** A socket of this server on the line. */
-interface Holder {
-  _closeLine(): void;
+/** A line at the edge. */
+interface RemoteLine {
+  /** As the engine's middlewares in this process left it; null when there are none. */
+  request: EngineRequest | null;
+  close(): void;
 }
 
-type ConnectionSource = Pick<ConnectMessage, "connection" | "transport" | "handshake">;
+/** A socket that ends so leaves its line behind. */
+const namespaceReasons: ReadonlySet<DisconnectReason> = new Set([
+  "client namespace disconnect",
+  "server namespace disconnect",
+]);
 
-const none: readonly Holder[] = Object.freeze([]);
+type ConnectionSource = Pick<ConnectMessage, "connection" | "transport" | "handshake">;
 
 /** What only a watched line tells. */
 const watchedEvents: ReadonlySet<string | symbol> = new Set([
@@ -64,21 +69,25 @@ export class Connection extends EventEmitter {
   #name: TransportName;
   /** Made when somebody asks for it. */
   #transport: ConnectionTransport | null = null;
-  readonly #local: LocalLine | null;
+  readonly #line: LocalLine | RemoteLine;
   #handshake: ConnectMessage["handshake"] | null;
-  /** A list without room to spare: a client is in few namespaces, mostly in one. */
-  #holders: readonly Holder[] = none;
+  /** How many sockets of this server are on the line. */
+  #holders = 0;
   #unsent: SendCallback[] | null = null;
   #watching = false;
 
-  constructor(source: ConnectionSource, local: LocalLine | null) {
+  constructor(source: ConnectionSource, line: LocalLine | RemoteLine) {
     super();
     withoutTable(this);
     this.id = source.connection;
     this.remoteAddress = source.handshake.address;
     this.#handshake = source.handshake;
     this.#name = source.transport;
-    this.#local = local;
+    this.#line = line;
+  }
+
+  get #local(): LocalLine | null {
+    return "line" in this.#line ? this.#line : null;
   }
 
   get transport(): ConnectionTransport {
@@ -103,15 +112,13 @@ export class Connection extends EventEmitter {
    * is known of it. May be set to null to let it go.
    */
   get request(): IncomingMessage {
-    if (this.#local !== null) {
-      this.#local.looked = true;
-      if (this.#local.request !== null) return exposed(this.#local.request);
-    }
+    if (this.#local !== null) this.#local.looked = true;
+    if (this.#line.request !== null) return exposed(this.#line.request);
     return this.#handshake === null ? (null as never) : rememberedRequest(this.#handshake);
   }
 
   set request(value: IncomingMessage | null) {
-    if (this.#local !== null) this.#local.request = value as EngineRequest | null;
+    this.#line.request = value as EngineRequest | null;
     if (value === null) this.#handshake = null;
   }
 
@@ -138,17 +145,10 @@ export class Connection extends EventEmitter {
 
   /** Closes the line, and with it every socket on it. The client reconnects. */
   close(_discard?: boolean): void {
-    if (this.#local !== null) {
-      if (this.readyState !== "open") return;
-      this.readyState = "closing";
-      this.#local.line.close("forced close");
-      return;
-    }
-    // The hub finds the line by any socket that is still on it.
-    for (const holder of this.#holders) {
-      holder._closeLine();
-      return;
-    }
+    if (this.readyState !== "open") return;
+    this.readyState = "closing";
+    if ("line" in this.#line) this.#line.line.close("forced close");
+    else this.#line.close();
   }
 
   override on(event: string | symbol, listener: (...args: never[]) => void): this {
@@ -175,8 +175,8 @@ export class Connection extends EventEmitter {
   }
 
   /** @internal */
-  _hold(holder: Holder): void {
-    this.#holders = [...this.#holders, holder];
+  _hold(): void {
+    this.#holders++;
   }
 
   /** A socket has been let in: unless somebody looked at the request by now, or may have put something on it, it can go. @internal */
@@ -185,12 +185,10 @@ export class Connection extends EventEmitter {
     if (local !== null && !local.looked) local.request = null;
   }
 
-  /** True when the line is over for this server: nobody of it is left on a line that is elsewhere. @internal */
-  _release(holder: Holder, reason: DisconnectReason): boolean {
-    this.#holders = this.#holders.filter((other) => other !== holder);
-    if (this.#holders.length > 0 || this.#local !== null) return false;
-    this._closed(reason);
-    return true;
+  /** A socket has ended. True when a line that is elsewhere has ended with it. @internal */
+  _release(reason: DisconnectReason): boolean {
+    this.#holders--;
+    return this.#local === null && this.#holders === 0 && !namespaceReasons.has(reason);
   }
 
   /** @internal */

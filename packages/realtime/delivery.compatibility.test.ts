@@ -1,6 +1,6 @@
 /** What is sent and what arrives: against `socket.io` from npm and against ours, on every transport. */
 import assert from "node:assert/strict";
-import { type Case, connected, heardUntil, next, runOnBoth } from "./testing/counterparts.ts";
+import { type Case, connected, heardUntil, next, runOnAll } from "./testing/counterparts.ts";
 
 const cases: Record<string, Case> = {};
 
@@ -169,4 +169,4 @@ cases["broadcast acknowledgements: all answers, or an error with those that came
   assert.deepEqual(await stage.io.to("nobody").timeout(1_000).emitWithAck("ask"), []);
 };
 
-runOnBoth(cases);
+runOnAll(cases);

@@ -1,7 +1,7 @@
 /** The engine under a server, its lines and its adapter: against `socket.io` from npm and against ours, on every transport. */
 import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Case, connected, next, type ReferenceSocket, runOnBoth, type Stage } from "./testing/counterparts.ts";
+import { type Case, connected, next, type ReferenceSocket, runOnAll, type Stage } from "./testing/counterparts.ts";
 
 type Engine = Stage["io"]["engine"];
 type Answer = { status: number; headers: Headers; body: string };
@@ -138,9 +138,11 @@ cases["initial_headers come once per session and headers with every answer"] = a
 
 cases["connection_error says what was wrong with a request"] = async (stage) => {
   const told: unknown[] = [];
-  stage.io.engine.on("connection_error", (error: Record<string, unknown>) => {
-    assert.equal(typeof (error["req"] as IncomingMessage).url, "string");
-    told.push([error["code"], error["message"], error["context"]]);
+  const all = new Promise<void>((resolve) => {
+    stage.io.engine.on("connection_error", (error: Record<string, unknown>) => {
+      assert.equal(typeof (error["req"] as IncomingMessage).url, "string");
+      if (told.push([error["code"], error["message"], error["context"]]) === 5) resolve();
+    });
   });
   const answers = [
     await ask(stage, "EIO=4&transport=pigeon"),
@@ -149,6 +151,7 @@ cases["connection_error says what was wrong with a request"] = async (stage) => 
     await ask(stage, "EIO=4&transport=websocket"),
     await ask(stage, "EIO=3&transport=polling"),
   ];
+  await all;
   assert.deepEqual(told, [
     [0, "Transport unknown", { transport: "pigeon" }],
     [1, "Session ID unknown", { sid: "unknown" }],
@@ -367,4 +370,4 @@ cases["an application's own listeners on the raw line see the upgrade"] = async 
   else assert.deepEqual(names, []);
 };
 
-runOnBoth(cases);
+runOnAll(cases);

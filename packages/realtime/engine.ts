@@ -3,8 +3,9 @@
  * events and how sessions are named.
  *
  * Events: `initial_headers` and `headers` `(headers, request)`, `connection_error` `({ req, code, message, context })`,
- * `connection` `(conn)`. On a link requests are answered by the edge, out of this process: there none of them comes,
- * middlewares are refused, and `clientsCount` counts the lines on which this server holds sockets.
+ * `connection` `(conn)`. On a link requests are answered by the edge, which asks this process about each (see
+ * `remote-requests.ts`) as soon as there are middlewares or listeners; `clientsCount` counts the lines on which this server
+ * holds sockets.
  */
 import { randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
@@ -34,6 +35,13 @@ export interface EngineDoor {
   closeSessions(): void;
 }
 
+/** What stands behind it when the edge has the hub. */
+interface Elsewhere {
+  /** What this engine wants to see of requests may have changed. */
+  onWishes(): void;
+  closeLines(): void;
+}
+
 export class Engine extends EventEmitter {
   static readonly errors = {
     UNKNOWN_TRANSPORT: EngineErrorCode.unknownTransport,
@@ -53,7 +61,7 @@ export class Engine extends EventEmitter {
   readonly #middlewares: EngineMiddleware[] = [];
   readonly #linesKnown: () => number;
   #door: EngineDoor | null = null;
-  #elsewhere = false;
+  #elsewhere: Elsewhere | null = null;
 
   constructor(opts: Partial<ServerOptions>, linesKnown: () => number) {
     super();
@@ -75,8 +83,8 @@ export class Engine extends EventEmitter {
 
   /** Looks at every HTTP request, upgrades among them, before it is verified; `next(error)` answers it with 400. */
   use(middleware: EngineMiddleware): void {
-    if (this.#elsewhere) throw new Error(notHere("io.engine.use()"));
     this.#middlewares.push(middleware);
+    this.#elsewhere?.onWishes();
   }
 
   /** Names the session that `request` opens. To be replaced: unique, unguessable, or a promise of it. */
@@ -102,17 +110,24 @@ export class Engine extends EventEmitter {
     this.#here("io.engine.handleUpgrade()").upgrade(request, stream, head);
   }
 
-  /** Ends every session; their clients reconnect. */
+  /** Ends every session (over a link: those of this server's sockets); their clients reconnect. */
   close(): this {
     this.#door?.closeSessions();
+    this.#elsewhere?.closeLines();
     return this;
   }
 
-  /** Where requests come in: here, or, with null, at the edge. @internal */
-  _open(door: EngineDoor | null): void {
+  /** Requests come in here. @internal */
+  _open(door: EngineDoor): void {
     this.#door = door;
-    this.#elsewhere = door === null;
-    if (door === null && this.#middlewares.length > 0) throw new Error(notHere("io.engine.use()"));
+  }
+
+  /** Requests come in at the edge. @internal */
+  _openElsewhere(elsewhere: Elsewhere): void {
+    this.#elsewhere = elsewhere;
+    const { onWishes } = elsewhere;
+    // Told before a listener is there.
+    for (const event of ["newListener", "removeListener"]) super.on(event, () => queueMicrotask(onWishes));
   }
 
   /** Whether middlewares or listeners may put something on requests. @internal */

@@ -222,7 +222,7 @@ test("over links, with the application's processes replaced meanwhile: the same"
     servesClient: false,
     destroysUpgrades: true,
     destroyUpgradesMs: 1_000,
-    intake: new Intake(new Engine({}, () => 0), lines),
+    answerer: new Intake(new Engine({}, () => 0), lines),
   });
   http.listen(0, "127.0.0.1");
   await once(http, "listening");

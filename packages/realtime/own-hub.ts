@@ -18,7 +18,7 @@ import {
   type StreamStore,
   type ToServer,
 } from "@tideway/engine/hub";
-import { type Attachment, attachTo, type RequestSource } from "./attach.ts";
+import { attachmentOf, attachTo, type RequestSource } from "./attach.ts";
 import type { Backend } from "./backend.ts";
 import type { Engine } from "./engine.ts";
 import { type Answering, Intake } from "./intake.ts";
@@ -99,17 +99,6 @@ export function openOwnHub(
       hub.close();
       await closeStore();
     },
-  };
-}
-
-function attachmentOf(options: Partial<ServerOptions> & { readonly path: string }, intake: Intake): Attachment {
-  return {
-    path: options.path,
-    trailingSlash: options.addTrailingSlash !== false,
-    servesClient: options.serveClient !== false,
-    destroysUpgrades: options.destroyUpgrade !== false,
-    destroyUpgradesMs: options.destroyUpgradeTimeout ?? 1_000,
-    intake,
   };
 }
 

@@ -86,23 +86,26 @@ beforeEach(async () => {
   hub = new RecordingHub();
   link = await createLinkServer({ path, attach: hub.attach, clock: systemClock, logger: silentLogger });
   io = new Server({ link: link.address, instance: "web.7" });
-  await hub.until(() => hub.heard.length > 0);
+  await hub.until(() => hub.heardOf("door")[0]);
 });
 afterEach(async () => {
   await io.close();
   await link.close();
 });
 
-test("says hello, accepts a client, and asks nothing of one that a middleware refused", async () => {
-  assert.deepEqual(hub.heard, [{ type: "hello", instance: "web.7" }]);
+test("says hello and what it wants of requests, accepts a client, and asks nothing of one that a middleware refused", async () => {
+  assert.deepEqual(hub.heard.splice(0), [
+    { type: "hello", instance: "web.7" },
+    { type: "door", asks: false, hears: false, wishes: '{"path":"/socket.io"}' },
+  ]);
   io.use((socket, next) => {
     if (socket.handshake.auth["ok"] === true) return next();
     next(Object.assign(new Error("no"), { data: { code: 1 } }));
   });
   hub.say(connect());
   hub.say(connect({ socket: "s2", auth: '{"ok":true}' }));
-  await hub.until(() => hub.heard.length === 3);
-  assert.deepEqual(hub.heard.slice(1), [
+  await hub.until(() => hub.heard.length === 2);
+  assert.deepEqual(hub.heard, [
     { type: "refuse", socket: "s1", message: "no", data: '{"code":1}' },
     { type: "accept", socket: "s2" },
   ]);
@@ -132,7 +135,7 @@ test("what a handler does synchronously stands before done: join, emit, reply", 
   hub.say(event(1, ["move", "kitchen"], 4));
   await hub.until(() => hub.heardOf("done")[0]);
   assert.deepEqual(
-    hub.heard.slice(2).map((message) => message.type),
+    hub.heard.slice(3).map((message) => message.type),
     ["join", "emit", "reply", "done"],
   );
   assert.deepEqual(hub.heardOf("reply")[0], {

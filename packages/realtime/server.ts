@@ -1,6 +1,6 @@
 /**
- * Socket.IO's `Server`: namespaces, and the way to a hub. With an http.Server or a port it holds its own hub; in a process
- * that Tideway started it joins the edge's through `TIDEWAY_LINK`. The user's code cannot tell the difference.
+ * Socket.IO's `Server`: namespaces, and the way to a hub. It holds a hub of its own on an http.Server or a port; in a process
+ * that Tideway started it joins the edge's through `TIDEWAY_LINK` instead. The user's code cannot tell the difference.
  */
 import { createServer, type Server as HttpServer } from "node:http";
 import type { Server as HttpsServer } from "node:https";
@@ -8,17 +8,18 @@ import type { Logger } from "@tideway/base";
 import { silentLogger } from "@tideway/base";
 import { systemClock } from "@tideway/edge/clock";
 import type { DisconnectReason } from "@tideway/engine/hub";
-import { type Backend, joinHub, nowhere } from "./backend.ts";
+import { type Backend, joinHub } from "./backend.ts";
 import type { SocketId } from "./broadcast-operator.ts";
 import { Connection } from "./connection.ts";
 import { Engine } from "./engine.ts";
-import type { LocalLine } from "./local-line.ts";
+import type { EngineRequest, LocalLine } from "./local-line.ts";
 import type { Namespace } from "./namespace.ts";
 import { NamespaceDirectory } from "./namespace-directory.ts";
 import { checkOptions, type ServerOptions, warnOfAdapter } from "./options.ts";
 import { openOwnHub } from "./own-hub.ts";
 import type { NamespaceMatcher } from "./parent-namespace.ts";
 import type { RawEngine, RawSocket } from "./raw-socket.ts";
+import { RemoteRequests } from "./remote-requests.ts";
 import { ServerFront } from "./server-front.ts";
 import { answerable } from "./server-side.ts";
 import { type ConnectMessage, HubSession } from "./session.ts";
@@ -51,6 +52,8 @@ export class Server<
   readonly #resolving = new Set<SocketId>();
   readonly #connections = new Map<string, Connection>();
   #backend: Backend | null = null;
+  /** Clients' requests, when they come in at the edge. */
+  #requests: RemoteRequests | null = null;
   #closed: Promise<void> | null = null;
 
   constructor(options?: Partial<ServerOptions>);
@@ -72,6 +75,10 @@ export class Server<
         },
         onRooms: (socket, joined, left) => this.#held.get(socket)?._roomsChanged(joined, left),
         onUpgraded: (connection, transport) => this.#connections.get(connection)?._upgraded(transport),
+        onLineClosed: (connection, reason) => {
+          if (this.#requests !== null) this.#lineOver(connection, reason);
+        },
+        onRequest: (message) => this.#requests?.on(message),
         onFault: (socket) => this.#held.get(socket)?._closeLine(),
         onServerEvent: (name, args, ask) => {
           this._nsps.get(name)?._onServerSideEmit(answerable(this.#session, args, ask));
@@ -184,14 +191,15 @@ export class Server<
     return this.#closed;
   }
 
-  /** Chooses the hub, once: the edge's when a link is known and nothing is attached, otherwise an own one. */
+  /** Chooses the hub, once: the edge's when a link is known, otherwise an own one. */
   #start(attachment: Partial<ServerOptions> | null): Backend {
     if (this.#backend !== null) return this.#backend;
     const address = this.#options.link ?? process.env["TIDEWAY_LINK"] ?? "";
+    const options = { ...attachment, ...this.#options, path: this.path() };
     const backend =
-      attachment === null && address !== ""
-        ? joinHub(this.#session, address, this.#options, () => this.#onHubLost())
-        : openOwnHub(this.#session, { ...attachment, ...this.#options, path: this.path() }, this.engine, {
+      address !== ""
+        ? this.#join(address, options)
+        : openOwnHub(this.#session, options, this.engine, {
             onLine: (line, handshake) => this.#onLine(line, handshake),
             onLineClosed: (id, reason) => {
               this.#connections.get(id)?._closed(reason);
@@ -199,13 +207,33 @@ export class Server<
             },
           });
     this.#backend = backend;
-    if (backend.line === nowhere) this.engine._open(null);
     this.#session.start(backend.uplink);
     return backend;
   }
 
+  #join(address: string, options: Partial<ServerOptions> & { readonly path: string }): Backend {
+    const requests = new RemoteRequests(this.engine, options, (message) => this.#session.tell(message));
+    this.#requests = requests;
+    this.engine._openElsewhere({
+      onWishes: () => requests.wishesChanged(),
+      closeLines: () => {
+        for (const connection of this.#connections.values()) connection.close();
+      },
+    });
+    return joinHub(this.#session, address, options, {
+      onJoined: () => requests.joined(),
+      onLost: () => this.#onHubLost(),
+    });
+  }
+
   #onConnect(message: ConnectMessage): void {
     this.#resolving.add(message.socket);
+    if (this.#requests === null) this.#admit(message, null);
+    else this.#requests.recall(message.connection, message.handshake, (request) => this.#admit(message, request));
+  }
+
+  /** `request` is what opened the line, where that is not here. */
+  #admit(message: ConnectMessage, request: EngineRequest | null): void {
     this.#directory.resolve(message, (namespace) => {
       // Gone meanwhile, or decided twice.
       if (!this.#resolving.delete(message.socket)) return;
@@ -214,16 +242,22 @@ export class Server<
         return;
       }
       const skip = message.recovered && this.#options.connectionStateRecovery?.skipMiddlewares !== false;
-      const socket = namespace._admit(this.#connection(message), message, skip);
+      const socket = namespace._admit(this.#connection(message, request), message, skip);
       this.#held.set(socket.id, socket);
     });
   }
 
-  #connection(source: ConstructorParameters<typeof Connection>[0]): Connection {
+  #connection(source: ConstructorParameters<typeof Connection>[0], request: EngineRequest | null = null): Connection {
     const known = this.#connections.get(source.connection);
     if (known !== undefined) return known;
-    const connection = new Connection(source, this.#backend?.line(source.connection) ?? null);
-    this.#connections.set(connection.id, connection);
+    const id = source.connection;
+    const line = this.#backend?.line(id) ?? {
+      request,
+      close: () => this.#session.tell({ type: "close-line", connection: id }),
+    };
+    const connection = new Connection(source, line);
+    this.#connections.set(id, connection);
+    if (this.#requests !== null) callListeners(this.engine, "connection", [connection]);
     return connection;
   }
 
@@ -244,6 +278,14 @@ export class Server<
   #endAll(reason: DisconnectReason): void {
     this.#resolving.clear();
     for (const socket of [...this.#held.values()]) socket._ended(reason);
+    if (this.#requests !== null) for (const id of [...this.#connections.keys()]) this.#lineOver(id, reason);
+  }
+
+  /** A line that is elsewhere has ended, or is no longer this server's. */
+  #lineOver(id: string, reason: DisconnectReason): void {
+    this.#requests?.forget(id);
+    this.#connections.get(id)?._closed(reason);
+    this.#connections.delete(id);
   }
 
   async #close(): Promise<void> {
@@ -270,7 +312,7 @@ export class Server<
     reason: DisconnectReason,
   ): void {
     this.#held.delete(socket.id);
-    if (connection._release(socket, reason)) this.#connections.delete(connection.id);
+    if (connection._release(reason)) this.#lineOver(connection.id, reason);
   }
 
   /** @internal */

@@ -11,6 +11,8 @@ const nothing: SessionEvents = {
   onDisconnect() {},
   onRooms() {},
   onUpgraded() {},
+  onLineClosed() {},
+  onRequest() {},
   onFault() {},
   onServerEvent() {},
 };

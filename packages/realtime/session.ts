@@ -6,7 +6,7 @@
  * Nothing that waits here waits for ever in silence: when the hub is lost, all of it is told.
  */
 import type { Clock } from "@tideway/base";
-import type { Selector, ServerPort, ToHub, ToServer } from "@tideway/engine/hub";
+import type { DisconnectReason, Selector, ServerPort, ToHub, ToServer } from "@tideway/engine/hub";
 import { encodeArguments, parseArguments } from "@tideway/wire/socketio";
 import { OwedAnswers } from "./owed-answers.ts";
 
@@ -41,6 +41,7 @@ export class PublishError extends Error {
 }
 
 export type FoundSockets = Extract<ToServer, { type: "found" }>["sockets"];
+export type RequestMessage = Extract<ToServer, { type: "request" | "request-over" | "request-refused" }>;
 export type ConnectMessage = Extract<ToServer, { type: "connect" }>;
 
 /** How the session reaches the hub: directly, or through a link. */
@@ -54,11 +55,14 @@ export interface Uplink {
 export interface SessionEvents {
   onConnect(message: ConnectMessage): void;
   onEvent(socket: string, args: unknown[], ack: number | null): void;
-  onDisconnect(socket: string, reason: Extract<ToServer, { type: "disconnect" }>["reason"]): void;
+  onDisconnect(socket: string, reason: DisconnectReason): void;
   onRooms(socket: string, joined: readonly string[], left: readonly string[]): void;
+  onLineClosed(connection: string, reason: DisconnectReason): void;
   onUpgraded(connection: string, transport: ConnectMessage["transport"]): void;
   /** The client sent an event or an answer that is none: its line is to be closed. */
   onFault(socket: string): void;
+  /** Of clients' requests, when they are answered elsewhere. */
+  onRequest(message: RequestMessage): void;
   /** Another server says something; with `ask`, it waits for `serverReply`. */
   onServerEvent(namespace: string, args: unknown[], ask: number | null): void;
 }
@@ -276,6 +280,14 @@ export class HubSession implements ServerPort {
         break;
       case "upgraded":
         this.#events.onUpgraded(message.connection, message.transport);
+        break;
+      case "line-closed":
+        this.#events.onLineClosed(message.connection, message.reason);
+        break;
+      case "request":
+      case "request-over":
+      case "request-refused":
+        this.#events.onRequest(message);
         break;
       case "published": {
         const { offset, seq, duplicate } = message;

@@ -45,7 +45,7 @@ export interface SocketReservedEventsMap {
 
 /** An event in a socket's middleware: its name, then its arguments. */
 export type Event = [event: string, ...args: Any[]];
-type AnyListener = (event: string, ...args: Any[]) => void;
+type AnyListener = (...args: Any[]) => void;
 type AnyFunction = (...args: Any[]) => unknown;
 /** Shared by all sockets: most have none of what these stand for. */
 const none: readonly never[] = Object.freeze([]);
@@ -97,7 +97,7 @@ export class Socket<
     this.#data = new KeptData(message.data, this);
     // As in Socket.IO: a client's event named "error" without a listener must not end the process.
     listenToErrors(this, ignore);
-    conn._hold(this);
+    conn._hold();
     for (const room of message.rooms) this.#enter(room);
   }
 

@@ -1,6 +1,6 @@
 /** How sockets come, are found and end: against `socket.io` from npm and against ours, on every transport. */
 import assert from "node:assert/strict";
-import { type Case, connected, heardUntil, next, type ReferenceSocket, runOnBoth } from "./testing/counterparts.ts";
+import { type Case, connected, heardUntil, next, type ReferenceSocket, runOnAll } from "./testing/counterparts.ts";
 
 const cases: Record<string, Case> = {};
 
@@ -342,4 +342,4 @@ cases["close ends every client and the http.Server"] = async (stage) => {
   assert.equal(stage.http.listening, false);
 };
 
-runOnBoth(cases);
+runOnAll(cases);

@@ -63,7 +63,7 @@ const http = createAdaptorServer({
   createServer,
   serverOptions: { requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
 }) as HttpServer;
-const io = process.env["TIDEWAY_LINK"] === undefined ? new Server(http) : new Server();
+const io = new Server(http);
 io.on("connection", (socket) => {
   // Reading is free for all: who may write is decided where the change is asked for, not here.
   socket.join(TIMELINE);

@@ -66,6 +66,16 @@ const handshake = shapeOf({
   query: recordOf(text),
   issued: count,
 });
+const clientRequest = shapeOf({
+  method: text,
+  url: text,
+  headers: recordOf((value) => text(value) || texts(value)),
+  address: text,
+  secure: flag,
+  opens: flag,
+  upgrade: flag,
+});
+const refusal = shapeOf({ code: count, name: text, message: text });
 const foundSocket = shapeOf({ id: text, handshake, auth: text, rooms: texts, data: text });
 
 /** The head's fields besides `type`; `payload` says that texts and binaries follow the head. */
@@ -106,6 +116,10 @@ export const toServerShapes = table<ToServer>({
   present: message({ namespace: text, room: text, members: texts }),
   presence: message({ namespace: text, room: text, member: text, here: flag, first: flag }),
   upgraded: message({ connection: text, transport }),
+  "line-closed": message({ connection: text, reason }),
+  request: message({ request: count, head: clientRequest }),
+  "request-over": message({ request: count, connection: text }),
+  "request-refused": message({ request: count, head: clientRequest, refusal }),
   published: message({ receipt: count, offset: text, seq: count, duplicate: flag }),
   unpublished: message({ receipt: count, code: oneOf("STORE_FULL", "STORE_FAILED", "TOO_LARGE") }),
   found: message({ request: count, sockets: listOf(foundSocket) }),
@@ -122,6 +136,19 @@ export const toServerShapes = table<ToServer>({
 
 export const toHubShapes = table<ToHub>({
   hello: message({ instance: text }),
+  door: message({ asks: flag, hears: flag, wishes: text }),
+  verdict: message(
+    {
+      request: count,
+      outcome: oneOf("pass", "forbid", "answer"),
+      status: count,
+      message: text,
+      session: text,
+      fields: texts,
+      granted: texts,
+    },
+    true,
+  ),
   accept: message({ socket: text }),
   refuse: message({ socket: text, message: text, data: text }),
   emit: message(
@@ -142,6 +169,7 @@ export const toHubShapes = table<ToHub>({
   join: message({ to: selector, rooms: texts }),
   leave: message({ to: selector, rooms: texts }),
   close: message({ to: selector, connection: flag }),
+  "close-line": message({ connection: text }),
   expel: message({ to: selector }),
   watch: message({ namespace: text, room: text, by: text, graceMs: count, members: texts }),
   unwatch: message({ namespace: text, room: text }),

@@ -14,3 +14,4 @@ export type {
 } from "./options.ts";
 export { createTransports, type Transports } from "./transports.ts";
 export type { Refusal } from "./verify.ts";
+export { encodeWishes, isDecided } from "./wishes.ts";

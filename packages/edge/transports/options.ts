@@ -3,7 +3,14 @@
  * and what goes beyond them. Parsed once, frozen; nothing here is read from a request.
  */
 import { type Clock, type Logger, limits, type Random, silentLogger } from "@tideway/base";
-import type { Connection, DisconnectReason, Handshake, RoomsPort, TransportName } from "@tideway/engine/hub";
+import type {
+  Connection,
+  DisconnectReason,
+  Handshake,
+  RequestDoor,
+  RoomsPort,
+  TransportName,
+} from "@tideway/engine/hub";
 import { windowBitsMin } from "@tideway/wire/websocket";
 import type { WatchableLine } from "./observer.ts";
 import type { Refusal } from "./verify.ts";
@@ -127,6 +134,10 @@ export interface TransportsOptions {
     request: TransportRequest,
     decide: (message: string | null | undefined, allowed: boolean) => void,
   ) => void;
+  /** Shows every request to the application before it is verified, preflights excepted. */
+  readonly door?: RequestDoor;
+  /** Names of these options that are as they are, whatever the application behind the door wishes. */
+  readonly fixed?: ReadonlySet<string>;
   /** May add fields to the first answer of a session. */
   readonly initialHeaders?: HeadersHook;
   /** May add fields to every answer of a session. */
@@ -142,8 +153,11 @@ export interface TransportsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger?: Logger;
-  /** The hub: called once for each new session; `requestId` is of the exchange that opened it. */
-  readonly open: (line: WatchableLine, handshake: Handshake, requestId: string) => Connection;
+  /**
+   * The hub: called once for each new session; `requestId` is of the exchange that opened it, `question` the door's number
+   * of it, or 0.
+   */
+  readonly open: (line: WatchableLine, handshake: Handshake, requestId: string, question: number) => Connection;
 }
 
 export type DeflateSettings = Required<DeflateOptions>;
@@ -173,6 +187,8 @@ export interface Settings {
   readonly cors: CorsOptions | null;
   readonly cookie: CookieOptions | null;
   readonly origins: "any" | "same" | readonly string[];
+  /** Whether `cors` allows nobody that `origins` does not. */
+  readonly originsFixed: boolean;
   readonly nodeId: string;
 }
 
@@ -202,6 +218,7 @@ export function settle(options: TransportsOptions): { settings: Settings; logger
     cors: options.cors || null,
     cookie: cookie || null,
     origins: options.origins ?? "same",
+    originsFixed: options.fixed?.has("origins") === true,
     nodeId: options.nodeId ?? options.random.id(3),
   });
   return { settings, logger: options.logger ?? silentLogger };

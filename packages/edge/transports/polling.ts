@@ -226,13 +226,13 @@ class PostRequest implements ExchangeHandler {
 const unheard: ExchangeHandler = { onBody() {}, onBodyEnd() {}, onDrain() {}, onClose() {} };
 
 /** Takes a request and answers it at once. */
-export function refuse(exchange: Exchange, status: number, fields: FieldList, body = ""): void {
+export function refuse(exchange: Exchange, status: number, fields: FieldList, body: string | Uint8Array = ""): void {
   exchange.accept(unheard);
   send(exchange, status, fields, body);
 }
 
-function send(exchange: Exchange, status: number, fields: FieldList, text: string): void {
-  const body = Buffer.from(text, "utf8");
+function send(exchange: Exchange, status: number, fields: FieldList, given: string | Uint8Array): void {
+  const body = typeof given === "string" ? Buffer.from(given, "utf8") : given;
   exchange.respond(status, ["cache-control", "no-store", ...fields], body.length);
   if (body.length > 0) exchange.write(body);
   exchange.end();

@@ -1,4 +1,5 @@
 /** A request's head in the shapes that sessions, hooks and the hub want: query, headers, handshake. */
+import { hash } from "node:crypto";
 import type { Exchange, RequestHead } from "@tideway/base";
 import type { Handshake, TransportName } from "@tideway/engine/hub";
 import { isSameHost } from "./cors.ts";
@@ -108,3 +109,5 @@ function record(map: ReadonlyMap<string, string>): Record<string, string> {
   for (const [name, value] of map) out[name] = value;
   return out;
 }
+
+export const sha1 = (text: string) => hash("sha1", text, "base64");

@@ -2,11 +2,11 @@
  * The door of the real-time transports: verifies each request (Engine.IO's rules and error answers), opens sessions and
  * hands later requests to them, and lets out once per tick what the hub has queued.
  */
-import { hash } from "node:crypto";
-import type { ByteStream, Clock, Exchange, Logger, Target } from "@tideway/base";
-import type { TransportName } from "@tideway/engine/hub";
-import { EngineErrorCode, encodeEngineError, encodeOpen, engineErrors } from "@tideway/wire/engineio";
+import type { Clock, Exchange, Logger, Target } from "@tideway/base";
+import type { Connection, RequestDoor, TransportName } from "@tideway/engine/hub";
+import { EngineErrorCode, encodeEngineError, encodeOpen } from "@tideway/wire/engineio";
 import { CloseCode, checkHandshake, encodeText } from "@tideway/wire/websocket";
+import { addFields, addHookFields, askDoor, shown } from "./admission.ts";
 import { cookieOf, corsFields, preflightFields, resolveCors } from "./cors.ts";
 import { type Counters, makeCounters } from "./counters.ts";
 import { ask, once } from "./decisions.ts";
@@ -17,13 +17,15 @@ import { HeldExchange } from "./hold.ts";
 import type { SessionHost } from "./host.ts";
 import { type OriginRule, type Settings, settle, type TransportRequest, type TransportsOptions } from "./options.ts";
 import { refuse } from "./polling.ts";
-import { fieldOf, handshakeOf, queryOf, requestOf } from "./request.ts";
+import { Refusals } from "./refusals.ts";
+import { fieldOf, handshakeOf, queryOf, requestOf, sha1 } from "./request.ts";
 import { refuseWith } from "./rooms/answer.ts";
 import { RoomsDoor } from "./rooms/door.ts";
 import { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
-import { type Incoming, obstacles, type Refusal, verify, verifyContinuation, verifyHandshake } from "./verify.ts";
-import { Framings, type WebSocketOwner, WebSocketTransport } from "./websocket.ts";
+import { type Incoming, obstacles, verify, verifyContinuation, verifyHandshake } from "./verify.ts";
+import { Framings, type Switched, unheard, type WebSocketOwner, WebSocketTransport } from "./websocket.ts";
+import { granted } from "./wishes.ts";
 
 export interface Transports extends Target {
   /** Whether a path is that of sessions: with or without the slash at its end. */
@@ -41,7 +43,7 @@ export function createTransports(options: TransportsOptions): Transports {
 }
 
 class EngineTransports implements Transports, SessionHost {
-  readonly settings: Settings;
+  settings: Settings;
   readonly clock: Clock;
   readonly compressor: PayloadCompressor | null;
   readonly counters = makeCounters();
@@ -52,6 +54,9 @@ class EngineTransports implements Transports, SessionHost {
   readonly #logger: Logger;
   readonly #sessions: Sessions;
   readonly #rooms: RoomsDoor | null;
+  readonly #refusals: Refusals;
+  /** What the application wished for last. */
+  #wishes = "";
   #stopped = false;
   #dirty: Session[] = [];
   #ended: Session[] = [];
@@ -70,6 +75,7 @@ class EngineTransports implements Transports, SessionHost {
     this.#options = options;
     this.#logger = logger;
     this.#rooms = RoomsDoor.of(options, settings, logger, this.counters);
+    this.#refusals = new Refusals(options, this.counters, logger);
   }
 
   get clientsCount(): number {
@@ -84,6 +90,8 @@ class EngineTransports implements Transports, SessionHost {
   }
 
   handle(exchange: Exchange): void {
+    const wishes = this.#options.door?.wishes ?? "";
+    if (wishes !== this.#wishes) this.#adopt(wishes);
     const isRoom = this.#rooms?.matches(exchange.head.path) === true;
     if (!isRoom && (!this.matches(exchange.head.path) || this.#stopped)) {
       refuseWith(exchange, this.#stopped ? "HTTP_UNAVAILABLE" : "HTTP_NOT_FOUND");
@@ -154,6 +162,13 @@ class EngineTransports implements Transports, SessionHost {
     }
   }
 
+  /** The application's options hold from now on, for sessions to come, where the operator has not spoken. */
+  #adopt(text: string): void {
+    this.#wishes = text;
+    const { nodeId, path } = this.settings;
+    this.settings = settle({ ...granted(this.#options, text, this.#logger, path), nodeId }).settings;
+  }
+
   /* ---------------------------------------------------------------- a request */
 
   #serve(exchange: Exchange, rule: OriginRule): void {
@@ -172,9 +187,43 @@ class EngineTransports implements Transports, SessionHost {
       sid: query.get("sid") ?? "",
       upgrade: head.upgrade === "websocket",
       fields: cors === null ? [] : corsFields(cors, rule, origin),
+      admission: null,
     };
+    if (this.#options.door?.asks === true) this.#ask(this.#options.door, incoming, rule);
+    else this.#verify(incoming, rule);
+  }
+
+  /** Shows the request to the application, in another process. */
+  #ask(door: RequestDoor, incoming: Incoming, rule: OriginRule): void {
+    const opens =
+      incoming.sid === "" && verify(incoming, this.settings, rule) === null && verifyHandshake(incoming) === null;
+    const request = shown(this.#requestOf(incoming), incoming.upgrade, opens);
+    askDoor(door, this.clock, incoming, request, (asked) => this.#decided(asked, rule));
+  }
+
+  #decided(incoming: Incoming, rule: OriginRule): void {
+    const { exchange, admission, fields } = incoming;
+    if (admission === null || this.#stopped) {
+      this.counters.refused++;
+      return void refuseWith(exchange, "HTTP_UNAVAILABLE");
+    }
+    const { outcome, status, body, fields: wanted } = admission.verdict;
+    if (outcome === "again") {
+      this.handle(exchange);
+      return;
+    }
+    addFields(fields, wanted, outcome === "answer");
+    if (outcome === "answer") {
+      this.counters.refused++;
+      refuse(exchange, status, fields, body);
+    } else {
+      this.#verify(incoming, rule);
+    }
+  }
+
+  #verify(incoming: Incoming, rule: OriginRule): void {
     const refusal = verify(incoming, this.settings, rule);
-    if (refusal !== null) this.#refuse(incoming, refusal);
+    if (refusal !== null) this.#refusals.refuse(incoming, refusal);
     else if (incoming.sid === "") this.#handshake(incoming);
     else this.#continue(incoming);
   }
@@ -184,11 +233,11 @@ class EngineTransports implements Transports, SessionHost {
     const session = this.#sessions.get(incoming.sid);
     const refusal = verifyContinuation(incoming, session?.transport ?? null);
     if (refusal !== null || session === undefined) {
-      this.#refuse(incoming, refusal ?? { code: EngineErrorCode.unknownSid });
+      this.#refusals.refuse(incoming, refusal ?? { code: EngineErrorCode.unknownSid });
     } else if (incoming.upgrade) {
       this.#upgrade(incoming, session);
     } else {
-      this.#addHookFields(incoming, null);
+      addHookFields(incoming, this.#options, () => this.#requestOf(incoming), false);
       if (incoming.exchange.head.method === "GET") session.poll(incoming.exchange, incoming.fields);
       else session.post(incoming.exchange, incoming.fields);
     }
@@ -198,11 +247,17 @@ class EngineTransports implements Transports, SessionHost {
   #handshake(incoming: Incoming): void {
     const refusal = verifyHandshake(incoming);
     if (refusal !== null) {
-      this.#refuse(incoming, refusal);
+      this.#refusals.refuse(incoming, refusal);
       return;
     }
     const { allowRequest } = this.#options;
     const request = this.#requestOf(incoming);
+    const verdict = incoming.admission?.verdict;
+    if (verdict?.outcome === "forbid") {
+      const { message } = verdict;
+      this.#refusals.refuse(incoming, { code: EngineErrorCode.forbidden, ...(message === "" ? {} : { message }) });
+      return;
+    }
     if (allowRequest === undefined) {
       this.#name(incoming, request);
       return;
@@ -213,7 +268,7 @@ class EngineTransports implements Transports, SessionHost {
     const no: Verdict = { allowed: false };
     const decide = this.#once<Verdict>(held, no, ({ allowed, message }) => {
       if (allowed) this.#name(asked, request);
-      else this.#refuse(asked, { code: EngineErrorCode.forbidden, ...(message ? { message } : {}) });
+      else this.#refusals.refuse(asked, { code: EngineErrorCode.forbidden, ...(message ? { message } : {}) });
     });
     ask(this.#logger, decide, no, () => allowRequest(request, (message, allowed) => decide({ message, allowed })));
   }
@@ -221,11 +276,12 @@ class EngineTransports implements Transports, SessionHost {
   /** Finds an id for the session to be. */
   #name(incoming: Incoming, request: TransportRequest): void {
     if (incoming.query.get("EIO") !== "4") {
-      this.#refuse(incoming, { code: EngineErrorCode.unsupportedProtocol });
+      this.#refusals.refuse(incoming, { code: EngineErrorCode.unsupportedProtocol });
       return;
     }
     const { generateId, random } = this.#options;
-    const id = generateId?.(request) ?? `${this.settings.nodeId}.${random.id()}`;
+    const chosen = incoming.admission?.verdict.session || generateId?.(request);
+    const id = chosen ?? `${this.settings.nodeId}.${random.id()}`;
     if (typeof id === "string") {
       this.#open(incoming, request, id);
       return;
@@ -242,13 +298,13 @@ class EngineTransports implements Transports, SessionHost {
   #open(incoming: Incoming, request: TransportRequest, id: string): void {
     // A second session of the same name would take over the first one's requests.
     if (id === "" || this.#sessions.get(id) !== undefined) {
-      this.#refuse(incoming, { code: EngineErrorCode.badRequest, name: "ID_GENERATION_ERROR" });
+      this.#refusals.refuse(incoming, { code: EngineErrorCode.badRequest, name: "ID_GENERATION_ERROR" });
       return;
     }
     const obstacle = this.#sessions.obstacle(request.address);
     if (obstacle !== null) {
       this.counters.refusedFull++;
-      this.#refuse(incoming, obstacles[obstacle]);
+      this.#refusals.refuse(incoming, obstacles[obstacle]);
       return;
     }
     const { allowUpgrades, transports, pingIntervalMs, pingTimeoutMs, messageBytesMax, cookie } = this.settings;
@@ -263,9 +319,9 @@ class EngineTransports implements Transports, SessionHost {
     if (incoming.transport === "polling") {
       const session = this.#session(id, request);
       session.startPolling(opening);
-      session.connection = this.#options.open(session, handshakeOf(request, incoming.exchange.head), request.requestId);
+      session.connection = this.#connect(session, incoming, request);
       if (cookie !== null) incoming.fields.push("set-cookie", cookieOf(cookie, id));
-      this.#addHookFields(incoming, request);
+      addHookFields(incoming, this.#options, () => request, true);
       session.poll(incoming.exchange, incoming.fields);
       return;
     }
@@ -274,8 +330,12 @@ class EngineTransports implements Transports, SessionHost {
     const session = this.#session(id, request);
     const socket = this.#webSocket(switched, session);
     session.startWebSocket(socket);
-    session.connection = this.#options.open(session, handshakeOf(request, incoming.exchange.head), request.requestId);
+    session.connection = this.#connect(session, incoming, request);
     socket.start(switched.head);
+  }
+
+  #connect(session: Session, { admission, exchange }: Incoming, of: TransportRequest): Connection {
+    return this.#options.open(session, handshakeOf(of, exchange.head), of.requestId, admission?.question ?? 0);
   }
 
   #session(id: string, request: TransportRequest): Session {
@@ -312,12 +372,13 @@ class EngineTransports implements Transports, SessionHost {
     if (!checked.ok) {
       this.counters.refused++;
       const body = encodeEngineError(EngineErrorCode.badRequest);
-      this.#options.onRefused?.(exchange.id, { code: EngineErrorCode.badRequest, name: "TRANSPORT_HANDSHAKE_ERROR" });
+      this.#refusals.tell(incoming, { code: EngineErrorCode.badRequest, name: "TRANSPORT_HANDSHAKE_ERROR" });
       refuse(exchange, checked.status, [...checked.fields, "content-type", "application/json"], body);
       return null;
     }
     const answer: Incoming = { ...incoming, fields: checked.fields };
-    this.#addHookFields(answer, initial);
+    addFields(answer.fields, incoming.admission?.verdict.fields ?? []);
+    addHookFields(answer, this.#options, () => initial ?? this.#requestOf(answer), initial !== null);
     let head = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n";
     for (let i = 0; i < checked.fields.length; i += 2) head += `${checked.fields[i]}: ${checked.fields[i + 1]}\r\n`;
     head += `x-request-id: ${exchange.id}\r\n\r\n`;
@@ -327,47 +388,8 @@ class EngineTransports implements Transports, SessionHost {
     return { ...switched, deflateBits: checked.deflateBits };
   }
 
-  #refuse(incoming: Incoming, refusal: Refusal): void {
-    const { code, message, status: own } = refusal;
-    this.counters.refused++;
-    this.#options.onRefused?.(incoming.exchange.id, refusal);
-    const { exchange, upgrade, fields } = incoming;
-    const { authority } = exchange.head;
-    const seen = { code, address: exchange.client.address, origin: fieldOf(exchange, "origin"), authority };
-    if (code === EngineErrorCode.forbidden) {
-      this.#logger.info(
-        seen,
-        own === undefined
-          ? "handshake forbidden: by `allowRequest`, or an origin that neither `origins` nor `cors` allows"
-          : "handshake refused: too many sessions, by `sessionsMax` or `sessionsPerAddressMax`",
-      );
-    } else {
-      this.#logger.debug(seen, engineErrors[code].message);
-    }
-    // A WebSocket client gets 400 whatever it did wrong, as from the reference.
-    const status = own ?? (upgrade ? 400 : engineErrors[code].status);
-    const later = own === undefined ? [] : ["retry-after", String(retryAfterSeconds)];
-    const answer = ["content-type", "application/json", ...later, ...fields];
-    refuse(exchange, status, answer, encodeEngineError(code, message));
-  }
-
-  /* ---------------------------------------------------------------- small things */
-
   #requestOf({ exchange, query, transport, sid }: Incoming): TransportRequest {
     return requestOf(exchange, query, transport, sid === "" ? null : sid, this.clock.wall());
-  }
-
-  /** Lets the application's hooks add fields; `initial` is the request that opens a session. */
-  #addHookFields(incoming: Incoming, initial: TransportRequest | null): void {
-    const { initialHeaders, headers: everyHeaders } = this.#options;
-    if (everyHeaders === undefined && (initialHeaders === undefined || initial === null)) return;
-    const request = initial ?? this.#requestOf(incoming);
-    const added: Record<string, string | string[]> = {};
-    if (initial !== null) initialHeaders?.(added, request);
-    everyHeaders?.(added, request);
-    for (const [name, values] of Object.entries(added)) {
-      for (const value of [values].flat()) incoming.fields.push(name.toLowerCase(), clean(String(value)));
-    }
   }
 
   #once<T>(held: HeldExchange, otherwise: T, then: (value: T) => void): (value: T) => void {
@@ -375,23 +397,4 @@ class EngineTransports implements Transports, SessionHost {
       if (!this.#stopped) then(value);
     });
   }
-}
-
-/** What an upgraded connection is made of. */
-interface Switched {
-  readonly stream: ByteStream;
-  readonly head: Uint8Array;
-  /** 0 when nothing is compressed. */
-  readonly deflateBits: number;
-}
-
-const retryAfterSeconds = 5;
-const sha1 = (text: string) => hash("sha1", text, "base64");
-
-/** Reads a WebSocket that nobody wants. */
-const unheard: WebSocketOwner = { onText() {}, onBinary() {}, onBytes() {}, onDrain() {}, onClosing() {}, onGone() {} };
-
-/** Without what would end a field line or not fit one: the value is the application's, and may hold a client's words. */
-function clean(value: string): string {
-  return value.replace(/[^\t\x20-\x7e\x80-\xff]/g, "");
 }

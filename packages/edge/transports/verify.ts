@@ -2,6 +2,7 @@
 import type { Exchange, FieldList } from "@tideway/base";
 import type { TransportName } from "@tideway/engine/hub";
 import { EngineErrorCode } from "@tideway/wire/engineio";
+import type { Admission } from "./admission.ts";
 import { isOriginAllowed } from "./cors.ts";
 import type { OriginRule, Settings } from "./options.ts";
 import { fieldOf } from "./request.ts";
@@ -18,6 +19,8 @@ export interface Incoming {
   readonly upgrade: boolean;
   /** Fields for its answer; of CORS at first. */
   readonly fields: FieldList;
+  /** What the application said of it; null when it was not asked. */
+  readonly admission: Admission | null;
 }
 
 export interface Refusal {
@@ -34,7 +37,14 @@ export interface Refusal {
 export function verify(incoming: Incoming, settings: Settings, rule: OriginRule): Refusal | null {
   const { exchange, transport } = incoming;
   if (!settings.transports.includes(transport)) return { code: EngineErrorCode.unknownTransport };
-  if (!isOriginAllowed(settings, rule, fieldOf(exchange, "origin"), exchange.head.authority)) {
+  if (
+    !isOriginAllowed(
+      settings,
+      settings.originsFixed ? false : rule,
+      fieldOf(exchange, "origin"),
+      exchange.head.authority,
+    )
+  ) {
     return { code: EngineErrorCode.forbidden, message: "Origin not allowed" };
   }
   return null;

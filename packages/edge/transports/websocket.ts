@@ -279,3 +279,21 @@ export class WebSocketTransport implements MessageSink {
     owner.onGone(this, reason);
   }
 }
+
+/** Reads a WebSocket that nobody wants. */
+export const unheard: WebSocketOwner = {
+  onText() {},
+  onBinary() {},
+  onBytes() {},
+  onDrain() {},
+  onClosing() {},
+  onGone() {},
+};
+
+/** What an upgraded connection is made of. */
+export interface Switched {
+  readonly stream: ByteStream;
+  readonly head: Uint8Array;
+  /** 0 when nothing is compressed. */
+  readonly deflateBits: number;
+}

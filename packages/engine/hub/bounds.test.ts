@@ -73,3 +73,115 @@ for (const recovery of [true, false]) {
     hub.assertInvariants();
   });
 }
+
+test("emits that wait for the store: one too many is refused as STORE_FULL, and not delivered when the others are", () => {
+  const { hub, server, store } = recovering({ limits: { pendingBytesMax: 1_400 } });
+  const client = new FakeClient(hub).connect();
+  store.quick = false;
+  for (const receipt of [1, 2, 3]) server.emit([], [`${receipt}`, "x".repeat(450)], { receipt });
+  server.emit([], ["volatile", "x".repeat(450)], { volatile: true, receipt: 4 });
+  assert.deepEqual(server.take("unpublished"), [
+    { type: "unpublished", receipt: 3, code: "STORE_FULL" },
+    { type: "unpublished", receipt: 4, code: "STORE_FULL" },
+  ]);
+  store.release();
+  assert.deepEqual(
+    server.take("published").map(({ receipt }) => receipt),
+    [1, 2],
+  );
+  assert.deepEqual(
+    client.read().events.map((event) => JSON.parse(event)[0]),
+    ["1", "2"],
+  );
+  store.quick = true;
+  server.emit([], ["5"], { receipt: 5 });
+  assert.deepEqual(
+    server.take("published").map(({ receipt }) => receipt),
+    [5],
+    "there is room again",
+  );
+  hub.assertInvariants();
+});
+
+test("one emit larger than all that may wait is taken when nothing waits", () => {
+  const { hub, server } = recovering({ limits: { pendingBytesMax: 100 } });
+  const client = new FakeClient(hub).connect();
+  server.emit([], ["large", "x".repeat(450)]);
+  assert.equal(client.read().events.length, 1);
+  hub.assertInvariants();
+});
+
+test("data of a socket: longer than may be, it is not kept, and what was there before stays", () => {
+  const { hub, server } = recovering({ limits: { dataLengthMax: 20 } });
+  const client = new FakeClient(hub).connect();
+  const kept = JSON.stringify({ name: "Anna" });
+  server.port.send({ type: "data", socket: client.sid, data: kept });
+  server.port.send({ type: "data", socket: client.sid, data: JSON.stringify({ name: "x".repeat(20) }) });
+  const next = new FakeServer(hub, "two");
+  server.port.gone();
+  assert.deepEqual(
+    next.take("connect").map(({ data }) => data),
+    [kept],
+  );
+  hub.assertInvariants();
+});
+
+test("what is held back until CONNECT is answered: volatile goes first, then the line is closed as a slow consumer", () => {
+  const { hub, server } = recovering({ limits: { holdBackBytesMax: 1_000 } });
+  server.accepts = false;
+  const client = new FakeClient(hub).connect();
+  const { socket } = server.take("connect")[0]!;
+  server.emit([socket], ["volatile", "x".repeat(450)], { volatile: true });
+  server.emit([socket], ["first", "x".repeat(450)]);
+  server.emit([socket], ["second", "x".repeat(450)]);
+  assert.equal(client.line.reason, null);
+  server.port.send({ type: "accept", socket });
+  assert.deepEqual(
+    client.read().events.map((event) => JSON.parse(event)[0]),
+    ["first", "second"],
+  );
+  const other = new FakeClient(hub).connect();
+  const late = server.take("connect")[0]!;
+  for (let n = 0; n < 3; n++) server.emit([late.socket], [n, "x".repeat(450)]);
+  assert.equal(other.line.reason, "slow consumer");
+  assert.equal(hub.status().counters.overflows, 1);
+  hub.assertInvariants();
+});
+
+test("events that a recovery looks at: beyond their number the session is a new one", () => {
+  for (const [missed, recovered] of [
+    [5, true],
+    [6, false],
+  ] as const) {
+    const { hub, server } = recovering({ limits: { recoveryEventsMax: 5 } });
+    const client = new FakeClient(hub).connect();
+    client.drop();
+    for (let n = 0; n < missed; n++) server.emit(["elsewhere"], [n]);
+    client.connect();
+    assert.equal(client.recovered, recovered, `${missed} missed`);
+    assert.equal(hub.status().counters.unrecoveredTooMuch, recovered ? 0 : 1);
+    hub.assertInvariants();
+  }
+});
+
+test("names: a private id that is too long is nobody's, and a namespace's ends the connection", () => {
+  const { hub, server, store } = recovering({ limits: { pidLengthMax: 10, namespaceLengthMax: 10 } });
+  let asked = 0;
+  const { loadSession } = store;
+  store.loadSession = (...args) => {
+    asked++;
+    loadSession(...args);
+  };
+  const client = new FakeClient(hub);
+  client.pid = "x".repeat(11);
+  client.offset = "a.1";
+  client.connect();
+  assert.deepEqual([client.connected, client.recovered, asked], [true, false, 0]);
+  assert.equal(server.take("connect")[0]?.recovered, false);
+  const line = new FakeLine("line");
+  line.connection = hub.open(line, handshake);
+  line.say(`0/${"x".repeat(9)},`);
+  assert.equal(line.reason, null);
+  line.say(`0/${"x".repeat(10)},`);
+  assert.equal(line.reason, "parse error");
+});

@@ -8,7 +8,7 @@ import { type Assembled, type Packet, PacketAssembly, PacketType } from "@tidewa
 import type { Connection, DisconnectReason, Handshake, Line, Payload, TransportName } from "./contract.ts";
 import type { HubLimits } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
-import type { ClientLine, HubSocket } from "./socket.ts";
+import type { ClientLine, HubSocket, Seat } from "./socket.ts";
 
 export interface ConnectionEvents {
   onConnect(connection: ClientConnection, namespace: string, auth: string): void;
@@ -25,6 +25,10 @@ export class ClientConnection implements Connection, ClientLine {
   readonly line: Line;
   readonly handshake: Handshake;
   readonly sockets = new Map<string, HubSocket>();
+  /** The server that let the line in; null when nobody was asked. */
+  home: Seat | null = null;
+  /** Servers whose sockets have left the line, which goes on. */
+  former: Set<Seat> | null = null;
   closedAlready = false;
   /** Runs until the client is in a namespace. */
   timer: Timer | null = null;

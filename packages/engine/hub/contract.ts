@@ -12,6 +12,7 @@
  * - The store is FIFO over everything given to it: what was given earlier is committed no later.
  */
 
+import type { ClientRequest, RequestRefusal, Verdict } from "./request-contract.ts";
 import type { RoomQuestion } from "./room-contract.ts";
 
 /** Arguments as they stand on the wire: the JSON text of the array, with placeholders for binary, and the binaries. */
@@ -167,6 +168,22 @@ export type ToServer =
       readonly first: boolean;
     }
   | { readonly type: "upgraded"; readonly connection: string; readonly transport: TransportName }
+  /**
+   * The line is gone. Told to servers that could not know it by the ends of its sockets: who let it in, and those whose
+   * sockets had left it before.
+   */
+  | { readonly type: "line-closed"; readonly connection: string; readonly reason: DisconnectReason }
+  /** A client's request waits for a `verdict`. */
+  | { readonly type: "request"; readonly request: number; readonly head: ClientRequest }
+  /** What came of a request that this server was asked about: a connection, or, with an empty id, none. */
+  | { readonly type: "request-over"; readonly request: number; readonly connection: string }
+  /** A request was refused. `request` is 0 when no server was asked about it. */
+  | {
+      readonly type: "request-refused";
+      readonly request: number;
+      readonly head: ClientRequest;
+      readonly refusal: RequestRefusal;
+    }
   /** Receipt of an emit: committed. `duplicate` when its key was known: offset and seq are the first one's. */
   | {
       readonly type: "published";
@@ -189,6 +206,13 @@ export type PublishFault = "STORE_FULL" | "STORE_FAILED" | "TOO_LARGE";
 export type ToHub =
   /** First message of a server: its instance's name, for logs and status. */
   | { readonly type: "hello"; readonly instance: string }
+  /**
+   * Whether this server wants to be asked about each request, and to be told of those that are refused. `wishes` are options
+   * of the transports, in their words.
+   */
+  | { readonly type: "door"; readonly asks: boolean; readonly hears: boolean; readonly wishes: string }
+  /** Answer to `request`; the body is the payload's one attachment. */
+  | ({ readonly type: "verdict"; readonly request: number; readonly payload: Payload } & Omit<Verdict, "body">)
   | { readonly type: "accept"; readonly socket: string }
   /** `data` is JSON, or empty for none; `message` as in `connect_error`. */
   | { readonly type: "refuse"; readonly socket: string; readonly message: string; readonly data: string }
@@ -226,6 +250,8 @@ export type ToHub =
   | { readonly type: "leave"; readonly to: Selector; readonly rooms: readonly string[] }
   /** Ends sockets: with `connection` their whole line, otherwise only the namespace (Socket.IO's DISCONNECT). */
   | { readonly type: "close"; readonly to: Selector; readonly connection: boolean }
+  /** Ends a whole line; its client reconnects. */
+  | { readonly type: "close-line"; readonly connection: string }
   /** Ends their whole lines, each socket of theirs told so by DISCONNECT: the stock client stays away. */
   | { readonly type: "expel"; readonly to: Selector }
   /**

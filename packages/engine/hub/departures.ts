@@ -32,7 +32,8 @@ export class Departures {
   /** Ends one socket; its server is told. */
   end(socket: HubSocket, reason: DisconnectReason): void {
     if (socket.gone) return;
-    const { connection, id, pid } = socket;
+    const { id, pid, seat } = socket;
+    const connection = socket.connection as ClientConnection;
     const { sockets, sessions } = this.#registry;
     if (connection.sockets.get(socket.namespace) === socket) connection.sockets.delete(socket.namespace);
     if (sockets.get(id) === socket) sockets.delete(id);
@@ -46,6 +47,10 @@ export class Departures {
     this.#sessions.forget(socket);
     if (finalReasons.has(reason)) this.#sessions.drop(socket);
     this.#answers.left(socket);
+    if (seat !== null && !connection.closedAlready) {
+      connection.former ??= new Set();
+      connection.former.add(seat);
+    }
     if (!this.#seating.release(socket, reason)) socket.state = SocketState.ended;
     socket.sink = nowhere;
     socket.missed = null;
@@ -70,6 +75,11 @@ export class Departures {
     connection.timer = null;
     this.#registry.connections.delete(connection);
     for (const socket of [...connection.sockets.values()]) this.end(socket, reason);
+    const { home, former, line } = connection;
+    if (home === null && former === null) return;
+    const message = { type: "line-closed", connection: line.id, reason } as const;
+    const seats = new Set([...(home === null ? [] : [home]), ...(former ?? [])]);
+    for (const seat of seats) this.#registry.surroundings.outbox.push(seat.port, message);
   }
 
   /**
@@ -85,6 +95,13 @@ export class Departures {
     }
     this.#registry.counters.unanswered += lines.size;
     for (const line of lines) this.closeLine(line, "transport close");
+  }
+
+  /** Closes the line of that id, because its server wishes so. Rare: lines are not kept by their ids. */
+  closeNamed(id: string): void {
+    for (const connection of this.#registry.connections) {
+      if (connection.line.id === id) this.closeLine(connection as ClientConnection, "forced close");
+    }
   }
 
   /** Closes a line. The stock client reconnects. */

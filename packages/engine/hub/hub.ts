@@ -24,6 +24,7 @@ import type {
 } from "./contract.ts";
 import { Delivery } from "./delivery.ts";
 import { Departures } from "./departures.ts";
+import { Door } from "./door.ts";
 import { type HubLimits, hubLimits } from "./limits.ts";
 import { OpenRooms } from "./open-rooms.ts";
 import { Outbox } from "./outbox.ts";
@@ -31,6 +32,7 @@ import { payloadWeight } from "./outgoing.ts";
 import { Presence } from "./presence.ts";
 import { Recovery } from "./recovery.ts";
 import { Registry } from "./registry.ts";
+import type { RequestDoor } from "./request-contract.ts";
 import type { RoomsPort } from "./room-contract.ts";
 import { RoomChange, Rooms } from "./rooms.ts";
 import { SeatState, type ServerSeat } from "./seat.ts";
@@ -72,6 +74,7 @@ export class Hub implements ConnectionEvents {
   readonly #talk: ServerTalk;
   readonly #presence: Presence;
   readonly #openRooms: OpenRooms;
+  readonly #door: Door;
   #closed = false;
 
   constructor(options: HubOptions) {
@@ -101,6 +104,7 @@ export class Hub implements ConnectionEvents {
     this.#delivery = new Delivery(registry, this.#sessions, this.#answers);
     this.#rooms = new Rooms(registry, this.#sessions, this.#departures);
     this.#presence = new Presence(registry);
+    this.#door = new Door(registry.surroundings);
     this.#talk = new ServerTalk(registry.surroundings, this.#seating.seats);
     this.#openRooms = new OpenRooms(registry, this.#delivery, this.#seating.seats);
   }
@@ -110,8 +114,16 @@ export class Hub implements ConnectionEvents {
     return this.#openRooms;
   }
 
-  /** A transport has a new client. What the client sends goes to what is returned. */
-  open(line: Line, handshake: Handshake): Connection {
+  /** Where transports show requests to servers that want to see them. */
+  get door(): RequestDoor {
+    return this.#door;
+  }
+
+  /**
+   * A transport has a new client. What the client sends goes to what is returned. `question` is the door's number of the
+   * request that opened the line; 0 when nobody was asked. The server that let it in gets its sockets.
+   */
+  open(line: Line, handshake: Handshake, question = 0): Connection {
     const { limits, outbox } = this.#registry.surroundings;
     const connection = new ClientConnection(line, handshake, limits, outbox, this);
     if (this.#closed) {
@@ -127,6 +139,10 @@ export class Hub implements ConnectionEvents {
     }
     this.#registry.counters.connections++;
     this.#registry.connections.add(connection);
+    if (question !== 0)
+      outbox.run(() => {
+        connection.home = this.#door.opened(question, line.id);
+      });
     this.#arrivals.watch(connection);
     return connection;
   }
@@ -155,6 +171,7 @@ export class Hub implements ConnectionEvents {
           this.#presence.gone(seat);
           this.#seating.close(seat, SeatState.gone);
           this.#openRooms.gone(seat);
+          this.#door.gone(seat);
           this.#departures.leaveUnanswered(seat);
         });
       },
@@ -173,6 +190,7 @@ export class Hub implements ConnectionEvents {
     this.#seating.stop();
     this.#presence.close();
     this.#openRooms.close();
+    this.#door.close();
     this.#sessions.close();
     for (const seat of this.#seating.seats) {
       this.#answers.abandon(seat);
@@ -196,6 +214,10 @@ export class Hub implements ConnectionEvents {
       case "hello":
         this.#registry.surroundings.logger.info({ instance: message.instance }, "hub: a server has joined");
         break;
+      case "door":
+      case "verdict":
+        this.#door.hear(seat, message);
+        break;
       case "accept":
         this.#arrivals.accept(seat, message.socket);
         break;
@@ -206,10 +228,8 @@ export class Hub implements ConnectionEvents {
         this.#delivery.emit(seat, message);
         break;
       case "server-emit":
-        this.#talk.emit(seat, message);
-        break;
       case "server-reply":
-        this.#talk.reply(seat, message.ask, message.payload);
+        this.#talk.hear(seat, message);
         break;
       case "reply":
         this.#delivery.reply(message.socket, message.ack, message.payload);
@@ -223,14 +243,15 @@ export class Hub implements ConnectionEvents {
       case "close":
         this.#rooms.close(message.to, message.connection);
         break;
+      case "close-line":
+        this.#departures.closeNamed(message.connection);
+        break;
       case "expel":
         this.#rooms.expel(message.to);
         break;
       case "watch":
-        this.#presence.watch(seat, message);
-        break;
       case "unwatch":
-        this.#presence.unwatch(seat, message.namespace, message.room);
+        this.#presence.hear(seat, message);
         break;
       case "find":
         this.#rooms.find(seat, message.request, message.to);
@@ -253,6 +274,7 @@ export class Hub implements ConnectionEvents {
       case "leaving":
         this.#seating.close(seat, SeatState.leaving);
         this.#openRooms.leaving(seat);
+        this.#door.gone(seat);
         break;
     }
   }

@@ -6,6 +6,7 @@ export { MemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
 export { decodeOffset, encodeOffset } from "./offsets.ts";
 export { Packet, payloadWeight } from "./outgoing.ts";
 export type { HubCounters } from "./registry.ts";
+export * from "./request-contract.ts";
 export {
   type RoomAction,
   type RoomEvent,

@@ -44,6 +44,8 @@ export const hubLimits = Object.freeze({
   pastMembershipsMax: 32,
   /** Units of a session's private id, as a client may send it. */
   pidLengthMax: 64,
+  /** Clients' requests that wait for a server's word; one more is given up at once. */
+  requestQuestionsMax: 10_000,
   /** Questions about rooms over plain HTTP that wait for a server; one more is told to come again. */
   roomQuestionsMax: 10_000,
   /** How long one waits; then its client is told to come again. */

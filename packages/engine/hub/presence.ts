@@ -81,7 +81,12 @@ export class Presence {
     this.#registry = registry;
   }
 
-  watch(seat: ServerSeat, watch: Watch): void {
+  hear(seat: ServerSeat, message: Extract<ToHub, { type: "watch" | "unwatch" }>): void {
+    if (message.type === "watch") this.#watch(seat, message);
+    else this.#unwatch(seat, message.namespace, message.room);
+  }
+
+  #watch(seat: ServerSeat, watch: Watch): void {
     const { outbox, limits, logger } = this.#registry.surroundings;
     const namespace = this.#registry.stream(watch.namespace);
     namespace.watched ??= new WatchedRooms(this);
@@ -116,16 +121,16 @@ export class Presence {
     for (const member of new Set([...roster.announced, ...roster.counts.keys()])) this.#announce(roster, member);
   }
 
-  unwatch(seat: ServerSeat, namespace: string, room: string): void {
+  #unwatch(seat: ServerSeat, namespace: string, room: string): void {
     const watched = this.#registry.namespaces.get(namespace)?.watched;
     const roster = watched?.rosters.get(room);
     if (watched === undefined || watched === null || roster === undefined) return;
-    this.#unwatch(watched, roster, seat);
+    this.#leave(watched, roster, seat);
   }
 
   gone(seat: ServerSeat): void {
     for (const { watched } of this.#registry.namespaces.values()) {
-      for (const roster of watched?.rosters.values() ?? []) this.#unwatch(watched!, roster, seat);
+      for (const roster of watched?.rosters.values() ?? []) this.#leave(watched!, roster, seat);
     }
   }
 
@@ -187,7 +192,7 @@ export class Presence {
     }
   }
 
-  #unwatch(watched: WatchedRooms, roster: Roster, seat: ServerSeat): void {
+  #leave(watched: WatchedRooms, roster: Roster, seat: ServerSeat): void {
     if (!roster.watchers.delete(seat) || roster.watchers.size > 0) return;
     const { clock, handoverMs } = this.#registry.surroundings;
     roster.forget = clock.after(handoverMs, () => {

@@ -50,7 +50,8 @@ export class Seating {
 
   /** Asks the least loaded server to take the socket; it waits when there is none. */
   place(socket: HubSocket): void {
-    const seat = this.#leastLoaded();
+    const { home } = socket.connection;
+    const seat = home?.open === true ? (home as ServerSeat) : this.#leastLoaded();
     socket.seat = seat;
     if (seat === null) {
       if (socket.state < SocketState.accepted) socket.state = SocketState.waiting;

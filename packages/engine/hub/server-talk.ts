@@ -32,8 +32,13 @@ export class ServerTalk {
     this.#seats = seats;
   }
 
+  hear(seat: ServerSeat, message: Extract<ToHub, { type: "server-emit" | "server-reply" }>): void {
+    if (message.type === "server-emit") this.#emit(seat, message);
+    else this.#reply(seat, message.ask, message.payload);
+  }
+
   /** To all other servers that are there and do not leave. */
-  emit(seat: ServerSeat, { namespace, payload, answers, timeoutMs }: ServerEmit): void {
+  #emit(seat: ServerSeat, { namespace, payload, answers, timeoutMs }: ServerEmit): void {
     const { outbox, limits, logger } = this.#surroundings;
     if (payloadWeight(payload) > limits.emitBytesMax) {
       logger.error(
@@ -61,7 +66,7 @@ export class ServerTalk {
   }
 
   /** A server's answer. One that nobody waits for (any more) is passed over. */
-  reply(seat: ServerSeat, ask: number, payload: Payload): void {
+  #reply(seat: ServerSeat, ask: number, payload: Payload): void {
     const question = this.#questions.get(ask);
     if (question === undefined || !question.asked.delete(seat)) return;
     const { emit } = question;

@@ -56,6 +56,8 @@ export interface Seat {
 export interface ClientLine {
   readonly line: Line;
   readonly handshake: Handshake;
+  /** The server that let the line in, and knows its request; null when nobody was asked. */
+  readonly home: Seat | null;
   /** By namespace. */
   readonly sockets: Map<string, HubSocket>;
 }

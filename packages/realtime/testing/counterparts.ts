@@ -10,6 +10,7 @@ import { suite, test } from "node:test";
 import { Server as Reference, type Socket as ReferenceSocket } from "socket.io";
 import { type Socket as Client, io, type ManagerOptions, type SocketOptions } from "socket.io-client";
 import { Server } from "../index.ts";
+import { Edge } from "./edge.ts";
 
 export type { Client, Reference, ReferenceSocket };
 export type ClientOptions = Partial<ManagerOptions & SocketOptions>;
@@ -19,6 +20,8 @@ export const servers: readonly (readonly [string, (http: HttpServer, options?: S
   ["socket.io", (http, options) => new Reference(http, options)],
   // The cast is the claim that is tested: whoever has code for the one can run it on the other.
   ["tideway", (http, options) => new Server(http, options as object) as unknown as Reference],
+  // As an application process at Tideway's edge, which has the clients.
+  ["tideway over a link", (http, options) => Edge.open(http, options as object).join() as unknown as Reference],
 ];
 
 export const transports: readonly (readonly [string, ClientOptions])[] = [
@@ -85,6 +88,7 @@ export class Stage {
   async close(): Promise<void> {
     for (const client of this.#clients) client.disconnect();
     await this.io.close();
+    await Edge.of(this.http)?.close();
   }
 }
 
@@ -132,14 +136,21 @@ const notOnReference: ReadonlySet<string> = new Set([
   "conn.close ends the line, and its reason is told to conn and sockets, in that order's reverse (the upgrade)",
 ]);
 
-/** Runs each case against both servers, on each transport. */
-export function runOnBoth(cases: Readonly<Record<string, Case>>, serverOptions?: ServerOptions): void {
+/** What an application at the edge cannot have, or must not. */
+const notOverLink: ReadonlySet<string> = new Set([
+  "conn tells of packets both ways, and of drains", // they pass at the edge
+  "close ends every client and the http.Server", // the clients stay, for the next process
+]);
+
+/** Runs each case against all three servers, on each transport. */
+export function runOnAll(cases: Readonly<Record<string, Case>>, serverOptions?: ServerOptions): void {
   for (const [server, make] of servers) {
     suite(server, { concurrency: 4 }, () => {
       for (const [transport, options] of transports) {
         for (const [rule, run] of Object.entries(cases)) {
           const name = `${rule} (${transport})`;
           if (server === "socket.io" && notOnReference.has(name)) continue;
+          if (server === "tideway over a link" && notOverLink.has(rule)) continue;
           test(name, { timeout: 10_000 }, async () => {
             const stage = await Stage.open(make, options, serverOptions);
             try {

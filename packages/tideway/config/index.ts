@@ -1,5 +1,5 @@
 /** Front door of `tideway/config`: from a file to a checked, frozen plan. */
-export { closest, type Issue, show } from "./issues.ts";
+export { closest, formatPath, type Issue, show } from "./issues.ts";
 export type { HttpListenerPlan, ListenerPlans, StreamListenerPlan } from "./listeners.ts";
 export { ConfigurationFault, findConfiguration, loadPlan, reloadPlan } from "./load.ts";
 export type { Origin, Plan, PlanRow } from "./plan.ts";

@@ -4,7 +4,7 @@
  * the stream, as after a restart.
  */
 import { isDeepStrictEqual } from "node:util";
-import type { Plan, ServiceOf } from "../config/index.ts";
+import { formatPath, type Plan, type ServiceOf } from "../config/index.ts";
 import { type Change, socketPath } from "../console/index.ts";
 import type { Log } from "./logs.ts";
 import type { Prepared } from "./prepared.ts";
@@ -28,13 +28,14 @@ export class RealtimeServices {
   async start(goOn: () => void): Promise<void> {
     for (const [name, options] of realtimeOf(this.#plan)) {
       goOn();
-      await this.#openOne(name, options);
+      await this.#openOne(this.#plan, name, options);
     }
   }
 
-  async #openOne(name: string, options: Options): Promise<void> {
+  async #openOne(plan: Plan, name: string, options: Options): Promise<void> {
     const service = await RealtimeService.open(name, options, {
-      dataDirectory: this.#plan.dataDirectory,
+      dataDirectory: plan.dataDirectory,
+      said: saidIn(plan, name),
       log: this.#log,
       onFatal: this.#onFatal,
     });
@@ -67,7 +68,7 @@ export class RealtimeServices {
     try {
       for (const [name, options] of realtimeOf(plan)) {
         if (this.#open.has(name)) continue;
-        await this.#openOne(name, options);
+        await this.#openOne(plan, name, options);
         added.push(name);
       }
     } catch (error) {
@@ -83,7 +84,7 @@ export class RealtimeServices {
     const rollBack = async (): Promise<void> => {
       for (const [name, before] of replaced) {
         await this.#closeOne(name);
-        await this.#openOne(name, before);
+        await this.#openOne(this.#plan, name, before);
       }
     };
     try {
@@ -92,7 +93,7 @@ export class RealtimeServices {
         if (before === undefined || isDeepStrictEqual(before.options, options)) continue;
         replaced.push([name, before.options]);
         await this.#closeOne(name);
-        await this.#openOne(name, options);
+        await this.#openOne(plan, name, options);
       }
     } catch (error) {
       await rollBack();
@@ -131,6 +132,13 @@ export class RealtimeServices {
     this.#open.delete(name);
     await open?.service.close();
   }
+}
+
+/** Which options of the service the file itself gives. */
+function saidIn({ rows }: Plan, name: string): ReadonlySet<string> {
+  const prefix = `${formatPath(["services", name, "realtime"])}.`;
+  const given = rows.filter(({ path, origin }) => origin === "file" && path.startsWith(prefix));
+  return new Set(given.map(({ path }) => path.slice(prefix.length).replace(/[.[].*/s, "")));
 }
 
 function realtimeOf(plan: Plan): [string, Options][] {

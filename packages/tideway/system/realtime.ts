@@ -20,6 +20,8 @@ type Options = ServiceOf<"realtime">["realtime"];
 interface Surroundings {
   readonly dataDirectory: string;
   readonly log: Log;
+  /** Names of options that the configuration's file says; the others are the application's, if it says them. */
+  readonly said: ReadonlySet<string>;
   readonly onFatal: (error: Error) => void;
 }
 
@@ -86,7 +88,9 @@ export class RealtimeService {
       roomReadersMax: options.roomReadersMax,
       roomReadersPerAddressMax: options.roomReadersPerAddressMax,
       roomPublishesPerSecondMax: options.roomPublishesPerSecondMax,
-      open: (line, handshake) => hub.open(line, handshake),
+      door: hub.door,
+      fixed: surroundings.said,
+      open: (line, handshake, _requestId, question) => hub.open(line, handshake, question),
     });
     const path = socketPath(dataDirectory, `link-${name}`);
     const link = await createLinkServer({

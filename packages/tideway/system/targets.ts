@@ -44,7 +44,7 @@ export class RouteTargets {
       case "upstreams":
         return this.#proxy(name, service).target(proxyRouteOf(match, parts, service));
       case "realtime":
-        return this.#realtimeTarget(name);
+        return this.#realtimeTarget(name, this.#clientFiles(match, parts, service.options));
       case "files":
         return this.#filesTarget(name, service.options, match);
       case "redirect":
@@ -65,11 +65,25 @@ export class RouteTargets {
     return proxy;
   }
 
+  /** The browser's client is served by the application, as Socket.IO's `serveClient` has it. */
+  #clientFiles(
+    match: RouteMatch<Route>,
+    parts: RouteParts,
+    { realtime: { service: name } }: ServiceOf<"realtime">,
+  ): Target {
+    const service = this.#plan.services.get(name) as BalancedService;
+    return this.#proxy(name, service).target(proxyRouteOf(match, parts, service));
+  }
+
   /** Asked anew with each request: a changed service is opened anew while its routes stay. */
-  #realtimeTarget(name: string): Target {
+  #realtimeTarget(name: string, clientFiles: Target): Target {
     const { realtime } = this.#sources;
     return {
       handle(exchange) {
+        if (isClientFile(exchange.head.path)) {
+          clientFiles.handle(exchange);
+          return;
+        }
         const service = realtime.get(name);
         if (service === undefined) answerError(exchange, "HTTP_UNAVAILABLE", `service ${name}`);
         else service.target.handle(exchange);
@@ -99,6 +113,11 @@ export class RouteTargets {
       },
     };
   }
+}
+
+/** `socket.io.js` and its kin. No other path below the real-time one reaches the application by this way. */
+function isClientFile(path: string): boolean {
+  return /\/socket\.io(\.esm|\.msgpack)?(\.min)?\.js(\.map)?$/.test(path);
 }
 
 function locationOf(name: string, redirect: string) {
