@@ -37,6 +37,13 @@ export class TestBrowser {
     return person;
   }
 
+  /** A page in a context of its own. */
+  async page(url: string): Promise<Page> {
+    const page = await (await this.#browser.newContext()).newPage();
+    await page.goto(url);
+    return page;
+  }
+
   async close(): Promise<void> {
     await this.#browser.close();
   }

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { suite, test } from "node:test";
+import { suite, type TestContext, test } from "node:test";
 import { type Socket as Client, io, type ManagerOptions, type SocketOptions } from "socket.io-client";
 import { transports } from "./testing/counterparts.ts";
 import { type Program, programs, sourceWith } from "./testing/programs/index.ts";
@@ -18,13 +18,14 @@ for (const [name, from] of [
   suite(name, { concurrency: 2 }, () => {
     for (const [rule, program] of Object.entries(programs)) {
       for (const [transport, clientOptions] of transports) {
-        test(`${rule} (${transport})`, { timeout: 30_000 }, () => run(program, from, clientOptions));
+        test(`${rule} (${transport})`, { timeout: 30_000 }, (t) => run(t, program, from, clientOptions));
       }
     }
   });
 }
 
 async function run(
+  t: TestContext,
   program: Program,
   from: string,
   clientOptions: Partial<ManagerOptions & SocketOptions>,
@@ -35,18 +36,19 @@ async function run(
     stdio: ["ignore", "pipe", "inherit"],
   });
   const clients: Client[] = [];
-  try {
-    const [port] = (await once(createInterface(child.stdout), "line")) as [string];
-    const seen = await program.use((namespace = "/", options = {}) => {
-      const address = `http://127.0.0.1:${port}${namespace === "/" ? "" : namespace}`;
-      const client = io(address, { forceNew: true, reconnection: false, ...clientOptions, ...options });
-      clients.push(client);
-      return client;
-    });
-    assert.deepEqual(seen, program.sees);
-  } finally {
+  // Also when the test is given up: a process left behind would keep the whole run from ending.
+  t.after(async () => {
     for (const client of clients) client.disconnect();
+    const gone = once(child, "exit");
     child.kill();
-    await once(child, "exit");
-  }
+    await gone;
+  });
+  const [port] = (await once(createInterface(child.stdout), "line")) as [string];
+  const seen = await program.use((namespace = "/", options = {}) => {
+    const address = `http://127.0.0.1:${port}${namespace === "/" ? "" : namespace}`;
+    const client = io(address, { forceNew: true, reconnection: false, ...clientOptions, ...options });
+    clients.push(client);
+    return client;
+  });
+  assert.deepEqual(seen, program.sees);
 }

@@ -43,6 +43,12 @@ export function askDoor(
   question = door.ask(request, decide);
 }
 
+/** The application's own answer, as far as it is one. */
+export function answerOf({ status, body }: Verdict): { status: number; body: Uint8Array | string } {
+  if (status < 200 || status > 599) return { status: 500, body: "" };
+  return { status, body: status === 204 || status === 304 ? "" : body };
+}
+
 /** Ours to say: framing, the connection, and what an answer of Engine.IO is. */
 const own: ReadonlySet<string> = new Set([
   "cache-control",

@@ -6,7 +6,7 @@ import type { Clock, Exchange, Logger, Target } from "@tideway/base";
 import type { Connection, RequestDoor, TransportName } from "@tideway/engine/hub";
 import { EngineErrorCode, encodeEngineError, encodeOpen } from "@tideway/wire/engineio";
 import { CloseCode, checkHandshake, encodeText } from "@tideway/wire/websocket";
-import { addFields, addHookFields, askDoor, shown } from "./admission.ts";
+import { addFields, addHookFields, answerOf, askDoor, shown } from "./admission.ts";
 import { cookieOf, corsFields, preflightFields, resolveCors } from "./cors.ts";
 import { type Counters, makeCounters } from "./counters.ts";
 import { ask, once } from "./decisions.ts";
@@ -207,7 +207,7 @@ class EngineTransports implements Transports, SessionHost {
       this.counters.refused++;
       return void refuseWith(exchange, "HTTP_UNAVAILABLE");
     }
-    const { outcome, status, body, fields: wanted } = admission.verdict;
+    const { outcome, fields: wanted } = admission.verdict;
     if (outcome === "again") {
       this.handle(exchange);
       return;
@@ -215,6 +215,7 @@ class EngineTransports implements Transports, SessionHost {
     addFields(fields, wanted, outcome === "answer");
     if (outcome === "answer") {
       this.counters.refused++;
+      const { status, body } = answerOf(admission.verdict);
       refuse(exchange, status, fields, body);
     } else {
       this.#verify(incoming, rule);

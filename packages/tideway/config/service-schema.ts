@@ -231,10 +231,20 @@ export const serviceSchemas = {
       origins: z
         .union([z.enum(["same", "any"]), z.array(z.string())])
         .default("same")
-        .describe("Pages that may connect: of the same site, any, or a list of origins"),
-      pingIntervalMs: milliseconds.default(25_000),
-      pingTimeoutMs: milliseconds.default(20_000),
-      messageBytesMax: z.int().min(1).default(limits.messageBytesMax),
+        .describe(
+          "Pages that may connect: of the same site, any, or a list of origins; unless given, also those of the application's `cors`",
+        ),
+      pingIntervalMs: milliseconds
+        .default(25_000)
+        .describe("Unless given, the application's `pingInterval` if it has one"),
+      pingTimeoutMs: milliseconds
+        .default(20_000)
+        .describe("Unless given, the application's `pingTimeout` if it has one"),
+      messageBytesMax: z
+        .int()
+        .min(1)
+        .default(limits.messageBytesMax)
+        .describe("Unless given, the application's `maxHttpBufferSize` if it has one, up to 16 MiB"),
       outQueueBytesMax: z.int().min(1024).default(limits.outQueueBytesMax),
       handoverMs: milliseconds
         .default(limits.handoverMs)

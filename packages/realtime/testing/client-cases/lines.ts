@@ -61,14 +61,12 @@ lineCases["namespaces: one line for all, each with its own socket; leaving one l
   const { io, url } = visit.tools;
   const main = await visit.connect();
   const admin = main.io.socket("/admin", { auth: { token: "secret" } });
-  admin.connect();
   await connected(admin);
   equal(admin.io === main.io, true);
   equal(admin.id !== main.id, true);
   equal(await new Promise((resolve) => admin.emit("who", (...all: unknown[]) => resolve(all))), ["admin", "/admin"]);
   const room = main.io.socket("/room-7");
   const welcomed = next(room as never, "welcome");
-  room.connect();
   equal(own(await welcomed, 1), ["/room-7"]);
   admin.disconnect();
   equal(await main.emitWithAck("echo", "still here"), "still here");
