@@ -30,7 +30,7 @@ export class RemoteRequests {
   readonly #tell: (message: ToHub) => void;
   /** By the hub's number: asked about, and not over. */
   readonly #asked = new Map<number, EngineRequest>();
-  /** By connection: of lines that are, or may come to be, here. */
+  /** By connection: of lines that may come to be here. From then on they have it. */
   readonly #known = new Map<string, EngineRequest>();
   readonly #recalling = new Map<string, Waiting[]>();
   readonly #wishes: string;
@@ -145,7 +145,7 @@ export class RemoteRequests {
     this.#run(request, response, done);
   }
 
-  /** The line is over, or is no longer this process's. */
+  /** The line has its request, or is over, or is no longer this process's. */
   forget(connection: string): void {
     this.#known.delete(connection);
   }

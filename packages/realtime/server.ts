@@ -228,7 +228,8 @@ export class Server<
 
   #onConnect(message: ConnectMessage): void {
     this.#resolving.add(message.socket);
-    if (this.#requests === null) this.#admit(message, null);
+    // A line that is known has its request.
+    if (this.#requests === null || this.#connections.has(message.connection)) this.#admit(message, null);
     else this.#requests.recall(message.connection, message.handshake, (request) => this.#admit(message, request));
   }
 
@@ -257,7 +258,10 @@ export class Server<
     };
     const connection = new Connection(source, line);
     this.#connections.set(id, connection);
-    if (this.#requests !== null) callListeners(this.engine, "connection", [connection]);
+    if (this.#requests !== null) {
+      this.#requests.forget(id);
+      callListeners(this.engine, "connection", [connection]);
+    }
     return connection;
   }
 
