@@ -8,10 +8,14 @@ export const clientCases: Readonly<Record<string, ClientCase>> = { ...lineCases,
 /** Runs one case; resolves with nothing, or rejects with why it failed. */
 export async function runCase(name: string, tools: Tools): Promise<void> {
   const visit = new Visit(tools);
-  const late = new Promise<never>((_, reject) => setTimeout(() => reject(new Error("not done within 15 s")), 15_000));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("not done within 15 s")), 15_000);
+  });
   try {
     await Promise.race([clientCases[name]!(visit), late]);
   } finally {
+    clearTimeout(timer);
     visit.close();
   }
 }
