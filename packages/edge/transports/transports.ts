@@ -49,7 +49,7 @@ class EngineTransports implements Transports, SessionHost {
   readonly counters = makeCounters();
   readonly heartbeats: Heartbeats;
   readonly #joiners: Joiners;
-  readonly #framings: Framings;
+  #framings: Framings;
   readonly #options: TransportsOptions;
   readonly #logger: Logger;
   readonly #sessions: Sessions;
@@ -167,6 +167,7 @@ class EngineTransports implements Transports, SessionHost {
     this.#wishes = text;
     const { nodeId, path } = this.settings;
     this.settings = settle({ ...granted(this.#options, text, this.#logger, path), nodeId }).settings;
+    this.#framings = new Framings(this.clock, this.settings.messageBytesMax);
   }
 
   /* ---------------------------------------------------------------- a request */
@@ -208,10 +209,7 @@ class EngineTransports implements Transports, SessionHost {
       return void refuseWith(exchange, "HTTP_UNAVAILABLE");
     }
     const { outcome, fields: wanted } = admission.verdict;
-    if (outcome === "again") {
-      this.handle(exchange);
-      return;
-    }
+    if (outcome === "again") return void this.handle(exchange);
     addFields(fields, wanted, outcome === "answer");
     if (outcome === "answer") {
       this.counters.refused++;
