@@ -149,3 +149,45 @@ suite("express-chat", () => {
     });
   }
 });
+
+suite("news-over-http", () => {
+  let child: ChildProcess;
+  let address: string;
+  before(async () => {
+    ({ child, address } = await start("./news-over-http/server.ts"));
+  });
+  after(() => stop(child));
+
+  const publish = (text: string, authorization: string, event = "headline") =>
+    fetch(new URL("/socket.io/rooms/news/events", address), {
+      method: "POST",
+      headers: { "content-type": "application/json", "idempotency-key": text, authorization },
+      body: JSON.stringify({ event, args: [text] }),
+    });
+
+  test("a headline reaches curl's way of reading, polls and sockets, once; who has not the word publishes nothing", async () => {
+    assert.match(await (await fetch(address)).text(), /new EventSource/);
+    const socket = await connected(address, {});
+    const stream = await fetch(new URL("/socket.io/rooms/news/events", address), {
+      headers: { accept: "text/event-stream" },
+    });
+    const heard = next(socket, "headline");
+    assert.equal((await publish("no", "Bearer chalk")).status, 404);
+    assert.equal((await publish("no", "Bearer ink", "other")).status, 404);
+    const [first, again] = [
+      await publish("The tide turns", "Bearer ink"),
+      await publish("The tide turns", "Bearer ink"),
+    ];
+    assert.deepEqual([first.status, await again.json()], [201, await first.json()]);
+    assert.deepEqual(await heard, ["The tide turns"]);
+    let text = "";
+    for await (const bytes of stream.body!) {
+      text += Buffer.from(bytes).toString();
+      if (text.includes("data: ")) break;
+    }
+    assert.match(text, /\nevent: headline\ndata: \["The tide turns"\]\n\n/);
+    const kept = await fetch(new URL("/socket.io/rooms/news/events?after=0", address));
+    assert.equal(((await kept.json()) as { events: unknown[] }).events.length, 1);
+    socket.disconnect();
+  });
+});

@@ -139,9 +139,9 @@ test("the body is JSON by its type, and of a bounded size by length and by bytes
   assert.equal(chunked.status, 413);
 });
 
-test("keys are short visible ASCII", () => {
+test("keys are short ASCII", () => {
   const stage = new RoomStage();
-  for (const key of ["", "a b", "ü", "x".repeat(256)]) {
+  for (const key of ["", "a\tb", "ü", "x".repeat(256)]) {
     assert.equal(stage.publish({ event: "x" }, { fields: ["idempotency-key", key] }).status, 400, key);
   }
   assert.equal(stage.publish({ event: "x" }, { fields: ["idempotency-key", "x".repeat(255)] }).status, 201);

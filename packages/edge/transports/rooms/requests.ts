@@ -94,10 +94,10 @@ export function readRead(
 export function readKey(exchange: Exchange): Read<string | null> {
   const key = fieldOf(exchange, "idempotency-key");
   if (key === undefined) return { ok: true, value: null };
-  const fits = key !== "" && key.length <= keyLengthMax && /^[\x21-\x7e]+$/.test(key);
+  const fits = key !== "" && key.length <= keyLengthMax && /^[\x20-\x7e]+$/.test(key);
   return fits
     ? { ok: true, value: key }
-    : fault(`Idempotency-Key: 1 to ${keyLengthMax} visible ASCII characters, such as a UUID`);
+    : fault(`Idempotency-Key: 1 to ${keyLengthMax} characters of ASCII, such as a UUID`);
 }
 
 export function isJson(contentType: string | undefined): boolean {
