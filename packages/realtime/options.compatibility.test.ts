@@ -43,7 +43,8 @@ cases["pingInterval, pingTimeout and maxHttpBufferSize are told to the client"] 
 };
 
 cases["a client that answers no ping within pingTimeout is gone"] = {
-  options: { pingInterval: 100, pingTimeout: 100 },
+  // Long enough for a busy machine to let it in before.
+  options: { pingInterval: 400, pingTimeout: 400 },
   async run(stage) {
     const left = new Promise((resolve) => stage.io.on("connection", (socket) => socket.on("disconnect", resolve)));
     const socket = rawSocket(stage);

@@ -53,6 +53,10 @@ test("words that are none are passed over, and what is no rule allows nobody", (
       { cors: { origin: false } },
       JSON.stringify(origin),
     );
+  assert.deepEqual(decodeWishes('[{"path":"/a","pingIntervalMs":1},7,{"path":"/b"}]'), {
+    path: "/b",
+    pingIntervalMs: 1,
+  });
   assert.deepEqual(decodeWishes('{"messageBytesMax":999999999}'), { messageBytesMax: 16 * 1024 * 1024 });
 });
 

@@ -56,6 +56,7 @@ export function isDecided(cors: CorsOptions | false | undefined): boolean {
   return cors !== undefined && cors !== false && typeof cors.origin === "function";
 }
 
+/** Of one or several, in a list; what a later one says holds. */
 export function decodeWishes(text: string): Wishes {
   let given: unknown;
   try {
@@ -63,10 +64,11 @@ export function decodeWishes(text: string): Wishes {
   } catch {
     return {};
   }
-  if (!isObject(given)) return {};
   const wishes: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(given as object)) {
-    if (Object.hasOwn(checks, name) && checks[name as keyof Wishes](value)) wishes[name] = value;
+  for (const one of [given].flat().filter(isObject)) {
+    for (const [name, value] of Object.entries(one as object)) {
+      if (Object.hasOwn(checks, name) && checks[name as keyof Wishes](value)) wishes[name] = value;
+    }
   }
   const { cors, cookie, messageBytesMax } = wishes as { -readonly [K in keyof Wishes]: Wishes[K] };
   if (messageBytesMax !== undefined) wishes["messageBytesMax"] = Math.min(messageBytesMax, messageBytesBound);

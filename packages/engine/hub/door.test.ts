@@ -27,7 +27,7 @@ function open(limits: Partial<HubLimits> = {}) {
     const heard: ToServer[] = [];
     const port: HubPort = hub.attach({ send: (message) => void heard.push(message) });
     port.send({ type: "hello", instance: "web" });
-    if (asks !== null) port.send({ type: "door", asks, hears, wishes: "" });
+    if (asks !== null) port.send({ type: "door", asks, hears, wishes: `{"hears":${hears}}` });
     return { heard, port, last: () => heard.at(-1) };
   };
   const decided: (Verdict | null)[] = [];
@@ -43,7 +43,7 @@ test("before the first server has said what it wants, requests wait, and then be
   assert.equal(decided.length, 0, "hello alone says nothing of it");
   server.port.send({ type: "door", asks: false, hears: false, wishes: "{}" });
   assert.equal(decided[0]?.outcome, "again");
-  assert.equal(hub.door.wishes, "{}");
+  assert.equal(hub.door.wishes, "[{}]");
   assert.equal(hub.door.asks, false);
 });
 
@@ -123,6 +123,21 @@ test("only servers that listen are told of refusals: who was asked, otherwise an
     deaf.heard.map(({ type }) => type),
     ["request"],
   );
+});
+
+test("one server that asks is enough, what all wish is summed up, and what the last one wished stays when it is gone", () => {
+  const { hub, join } = open();
+  const [strict, plain] = [join(true, true), join(false)];
+  assert.deepEqual([hub.door.asks, hub.door.hears, hub.door.wishes], [true, true, '[{"hears":true},{"hears":false}]']);
+  const third = join(false);
+  assert.equal(hub.door.wishes, '[{"hears":true},{"hears":false}]', "the same wish is one");
+  strict.port.gone();
+  assert.deepEqual([hub.door.asks, hub.door.hears], [false, false]);
+  plain.port.send({ type: "door", asks: true, hears: false, wishes: "{}" });
+  assert.deepEqual([hub.door.asks, hub.door.wishes], [true, '[{"hears":false},{}]']);
+  third.port.gone();
+  plain.port.gone();
+  assert.deepEqual([hub.door.asks, hub.door.wishes], [true, "[{}]"]);
 });
 
 test("beyond their bound requests are given up at once, and there is room again when one is over", () => {

@@ -30,8 +30,8 @@ export class Door implements RequestDoor {
   readonly #surroundings: Registry["surroundings"];
   readonly #wishes = new Map<ServerSeat, Wishes>();
   readonly #questions = new Map<number, Question>();
-  /** What was wished last, also by servers that are gone; null before the first. */
-  #last: Wishes | null = null;
+  /** What all that are there wish, or, when none is, what the last one did; null before the first. */
+  #all: Wishes | null = null;
   #numbers = 0;
 
   constructor(surroundings: Registry["surroundings"]) {
@@ -39,15 +39,15 @@ export class Door implements RequestDoor {
   }
 
   get asks(): boolean {
-    return this.#last?.asks ?? true;
+    return this.#all?.asks ?? true;
   }
 
   get hears(): boolean {
-    return this.#last?.hears === true;
+    return this.#all?.hears === true;
   }
 
   get wishes(): string {
-    return this.#last?.wishes ?? "";
+    return this.#all?.wishes ?? "";
   }
 
   ask(request: ClientRequest, decide: (verdict: Verdict | null) => void): number {
@@ -57,7 +57,7 @@ export class Door implements RequestDoor {
       decide(null);
       return number;
     }
-    const question: Question = { request, decide, early: this.#last === null, seat: null, timer: null };
+    const question: Question = { request, decide, early: this.#all === null, seat: null, timer: null };
     this.#questions.set(number, question);
     question.timer = clock.after(decideMs, () => outbox.run(() => this.#decide(question, null)));
     outbox.run(() => this.#put(number, question));
@@ -89,8 +89,10 @@ export class Door implements RequestDoor {
 
   /** A server says what it wants. */
   #wish(seat: ServerSeat, { asks, hears, wishes }: Wishes): void {
-    this.#last = { asks, hears, wishes };
-    this.#wishes.set(seat, this.#last);
+    // The last to speak has the last word.
+    this.#wishes.delete(seat);
+    this.#wishes.set(seat, { asks, hears, wishes });
+    this.#sumUp();
     this.#putWaiting();
   }
 
@@ -106,6 +108,7 @@ export class Door implements RequestDoor {
   /** The server is gone or about to go: what it was asked another one is asked. */
   gone(seat: ServerSeat): void {
     this.#wishes.delete(seat);
+    this.#sumUp();
     for (const question of this.#questions.values()) if (question.seat === seat) question.seat = null;
     this.#putWaiting();
   }
@@ -115,6 +118,17 @@ export class Door implements RequestDoor {
     this.#questions.clear();
   }
 
+  /** One server that asks is enough: another that does not must not open its door. */
+  #sumUp(): void {
+    const all = [...this.#wishes.values()];
+    if (all.length === 0) return;
+    this.#all = {
+      asks: all.some(({ asks }) => asks),
+      hears: all.some(({ hears }) => hears),
+      wishes: `[${[...new Set(all.map(({ wishes }) => wishes))].join(",")}]`,
+    };
+  }
+
   #putWaiting(): void {
     for (const [number, question] of this.#questions) {
       if (question.seat === null && question.decide !== null) this.#put(number, question);
@@ -122,7 +136,7 @@ export class Door implements RequestDoor {
   }
 
   #put(number: number, question: Question): void {
-    const anew = question.early ? this.#last !== null : !this.asks;
+    const anew = question.early ? this.#all !== null : !this.asks;
     if (anew) {
       this.#decide(question, again);
       return;

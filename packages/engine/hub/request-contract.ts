@@ -55,6 +55,6 @@ export interface RequestDoor {
   refused(question: number, request: ClientRequest, refusal: RequestRefusal): void;
   /** Whether a server wants to know of refusals. */
   readonly hears: boolean;
-  /** What the servers want of the transports, in the transports' own words; empty before the first. */
+  /** What the servers want of the transports: a JSON list of what each says in the transports' own words; empty before the first. */
   readonly wishes: string;
 }

@@ -52,6 +52,8 @@ export class Stage {
     const server = make(http, serverOptions);
     http.listen(0, "127.0.0.1");
     await once(http, "listening");
+    // Over a link it has to find its hub first.
+    if (Edge.of(http) !== undefined) await server.fetchSockets();
     return new Stage(server, http, clientOptions);
   }
 
