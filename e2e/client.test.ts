@@ -84,7 +84,8 @@ const runs = [
   { label: "the upgrade, same origin", transports: ["polling", "websocket"], crossOrigin: false },
 ] as const;
 
-suite("the stock client in Chromium", { skip: requires("chromium") }, () => {
+// Most of their time is waiting: side by side they take a third of it.
+suite("the stock client in Chromium", { skip: requires("chromium"), concurrency: places.length }, () => {
   const elsewhere = createServer(servePage);
   let browser: TestBrowser;
 

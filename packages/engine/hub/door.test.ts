@@ -1,6 +1,7 @@
 /** Requests before servers: who is asked, and what holds while nobody is there to ask. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type Logger, silentLogger } from "@tideway/base";
 import { FakeClock, SeededRandom } from "@tideway/base/testing";
 import type { HubPort, ToServer } from "./contract.ts";
 import { Hub } from "./hub.ts";
@@ -22,7 +23,9 @@ const payload = { json: "", attachments: [] };
 
 function open(limits: Partial<HubLimits> = {}) {
   const clock = new FakeClock();
-  const hub = new Hub({ clock, random: new SeededRandom(1), store: null, limits });
+  const warned: unknown[] = [];
+  const logger = { ...silentLogger, warn: (fields: unknown) => void warned.push(fields) } as Logger;
+  const hub = new Hub({ clock, random: new SeededRandom(1), store: null, limits, logger });
   const join = (asks: boolean | null, hears = false) => {
     const heard: ToServer[] = [];
     const port: HubPort = hub.attach({ send: (message) => void heard.push(message) });
@@ -32,7 +35,7 @@ function open(limits: Partial<HubLimits> = {}) {
   };
   const decided: (Verdict | null)[] = [];
   const ask = () => hub.door.ask(request, (verdict) => decided.push(verdict));
-  return { clock, hub, join, decided, ask };
+  return { clock, hub, join, decided, ask, warned };
 }
 
 test("before the first server has said what it wants, requests wait, and then begin anew", () => {
@@ -48,16 +51,21 @@ test("before the first server has said what it wants, requests wait, and then be
 });
 
 test("a request that nobody decides on is given up after 10 s", () => {
-  const { clock, join, decided, ask } = open();
+  const { clock, join, decided, ask, warned } = open();
   ask();
   clock.advance(10_000);
   assert.deepEqual(decided, [null]);
-  join(true);
+  const server = join(true);
   ask();
   clock.advance(9_999);
   assert.equal(decided.length, 1);
   clock.advance(1);
   assert.deepEqual(decided, [null, null]);
+  assert.deepEqual(warned, [{ servers: 0, waitedMs: 10_000 }], "once, until somebody judges again");
+  server.port.send({ type: "verdict", request: ask(), ...pass, payload });
+  ask();
+  clock.advance(10_000);
+  assert.deepEqual(warned.slice(1), [{ servers: 1, waitedMs: 10_000 }]);
 });
 
 test("the server that lets a request in gets the line's sockets, and is told what came of the request", () => {

@@ -33,6 +33,8 @@ export class Door implements RequestDoor {
   /** What all that are there wish, or, when none is, what the last one did; null before the first. */
   #all: Wishes | null = null;
   #numbers = 0;
+  /** Nobody has judged in time, and the log says so: once, until somebody does again. */
+  #silent = false;
 
   constructor(surroundings: Registry["surroundings"]) {
     this.#surroundings = surroundings;
@@ -59,7 +61,7 @@ export class Door implements RequestDoor {
     }
     const question: Question = { request, decide, early: this.#all === null, seat: null, timer: null };
     this.#questions.set(number, question);
-    question.timer = clock.after(decideMs, () => outbox.run(() => this.#decide(question, null)));
+    question.timer = clock.after(decideMs, () => outbox.run(() => this.#giveUp(question)));
     outbox.run(() => this.#put(number, question));
     return number;
   }
@@ -99,6 +101,7 @@ export class Door implements RequestDoor {
   #judge(seat: ServerSeat, message: Extract<ToHub, { type: "verdict" }>): void {
     const question = this.#questions.get(message.request);
     if (question?.seat !== seat) return;
+    this.#silent = false;
     const { outcome, status, session, fields, granted, payload } = message;
     const body = payload.attachments[0] ?? new Uint8Array(0);
     const verdict: Verdict = { outcome, status, message: message.message, session, fields, granted, body };
@@ -154,6 +157,15 @@ export class Door implements RequestDoor {
       if (seat.open && wishes[wish] && (least === null || seat.sockets.size < least.sockets.size)) least = seat;
     }
     return least;
+  }
+
+  #giveUp(question: Question): void {
+    const { logger } = this.#surroundings;
+    const servers = this.#wishes.size;
+    if (!this.#silent)
+      logger.warn({ servers, waitedMs: decideMs }, "hub: no server judges clients' requests; they are refused");
+    this.#silent = true;
+    this.#decide(question, null);
   }
 
   #decide(question: Question, verdict: Verdict | null): void {
