@@ -143,6 +143,51 @@ test("what an application wants of requests may change while it runs", async () 
   assert.equal((await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).status, 418);
 });
 
+test("options of the application hold for lines to come, on every way in", async () => {
+  const own = createServer();
+  const place = Edge.open(own, {
+    pingInterval: 150,
+    pingTimeout: 5_000,
+    maxHttpBufferSize: 2_000,
+    transports: ["websocket"],
+    cors: { origin: "https://a.example" },
+    connectionStateRecovery: {},
+  });
+  own.listen(0, "127.0.0.1");
+  await once(own, "listening");
+  const { port } = own.address() as AddressInfo;
+  const io = place.join();
+  try {
+    io.open(/^open$/, { read: () => true });
+    const arrived = next(io as never, "connection");
+    const options = { forceNew: true, reconnection: false, transports: ["websocket"] };
+    const client = connectClient(`http://127.0.0.1:${port}`, {
+      ...options,
+      extraHeaders: { origin: "https://a.example" },
+    });
+    clients.push(client);
+    await next(client.io as never, "ping");
+    const [socket] = (await arrived) as [Socket];
+    const other = connectClient(`http://127.0.0.1:${port}`, {
+      ...options,
+      extraHeaders: { origin: "https://b.example" },
+    });
+    await next(other, "connect_error");
+    const polled = await fetch(`http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`);
+    assert.deepEqual([polled.status, await polled.json()], [400, { code: 0, message: "Transport unknown" }]);
+    const room = await fetch(`http://127.0.0.1:${port}/socket.io/rooms/open/events?after=0`, {
+      headers: { origin: "https://a.example" },
+    });
+    assert.deepEqual([room.status, room.headers.get("access-control-allow-origin")], [200, "https://a.example"]);
+    const gone = next(socket as never, "disconnect");
+    client.emit("large", "x".repeat(3_000));
+    await gone;
+  } finally {
+    await io.close();
+    await place.close();
+  }
+});
+
 test("middlewares find what they look for: address, query, method, and a body that is over", async () => {
   const found = new Promise<unknown>((resolve) => {
     start((io) => {

@@ -53,7 +53,7 @@ export function isOriginAllowed(
   authority: string,
 ): boolean {
   if (origin === undefined || settings.origins === "any") return true;
-  if (rule === "*" || (rule !== false && matches(rule, origin))) return true;
+  if (!settings.originsFixed && (rule === "*" || (rule !== false && matches(rule, origin)))) return true;
   if (settings.origins === "same") return isSameHost(origin, authority);
   return settings.origins.includes(origin);
 }

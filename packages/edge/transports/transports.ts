@@ -47,7 +47,7 @@ class EngineTransports implements Transports, SessionHost {
   readonly clock: Clock;
   readonly compressor: PayloadCompressor | null;
   readonly counters = makeCounters();
-  readonly heartbeats: Heartbeats;
+  heartbeats: Heartbeats;
   readonly #joiners: Joiners;
   #framings: Framings;
   readonly #options: TransportsOptions;
@@ -94,8 +94,7 @@ class EngineTransports implements Transports, SessionHost {
     if (wishes !== this.#wishes) this.#adopt(wishes);
     const isRoom = this.#rooms?.matches(exchange.head.path) === true;
     if (!isRoom && (!this.matches(exchange.head.path) || this.#stopped)) {
-      refuseWith(exchange, this.#stopped ? "HTTP_UNAVAILABLE" : "HTTP_NOT_FOUND");
-      return;
+      return void refuseWith(exchange, this.#stopped ? "HTTP_UNAVAILABLE" : "HTTP_NOT_FOUND");
     }
     const serve = (taken: Exchange, rule: OriginRule) =>
       isRoom ? this.#rooms?.serve(taken, rule) : this.#serve(taken, rule);
@@ -168,6 +167,8 @@ class EngineTransports implements Transports, SessionHost {
     const { nodeId, path } = this.settings;
     this.settings = settle({ ...granted(this.#options, text, this.#logger, path), nodeId }).settings;
     this.#framings = new Framings(this.clock, this.settings.messageBytesMax);
+    this.heartbeats = new Heartbeats(this.clock, this.settings);
+    if (this.#rooms !== null) this.#rooms.settings = this.settings;
   }
 
   /* ---------------------------------------------------------------- a request */

@@ -37,14 +37,7 @@ export interface Refusal {
 export function verify(incoming: Incoming, settings: Settings, rule: OriginRule): Refusal | null {
   const { exchange, transport } = incoming;
   if (!settings.transports.includes(transport)) return { code: EngineErrorCode.unknownTransport };
-  if (
-    !isOriginAllowed(
-      settings,
-      settings.originsFixed ? false : rule,
-      fieldOf(exchange, "origin"),
-      exchange.head.authority,
-    )
-  ) {
+  if (!isOriginAllowed(settings, rule, fieldOf(exchange, "origin"), exchange.head.authority)) {
     return { code: EngineErrorCode.forbidden, message: "Origin not allowed" };
   }
   return null;

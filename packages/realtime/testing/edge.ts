@@ -61,6 +61,7 @@ export class Edge {
       ...transportsOptions({ ...given, path }, () => undefined),
       ...common,
       door: hub.door,
+      rooms: hub.rooms,
       open: (line, handshake, _id, question) => hub.open(line, handshake, question),
     });
     attachTo(http, attachmentOf({ ...given, path }, new Intake(new Engine({}, () => 0), this.#transports)));

@@ -25,7 +25,8 @@ const methods = "GET, HEAD, POST, OPTIONS";
 
 export class RoomsDoor implements RoomsHost {
   readonly port: RoomsPort;
-  readonly settings: Settings;
+  /** Those of the transports: an application may change what holds for it. */
+  settings: Settings;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
