@@ -26,7 +26,8 @@ const source = `{
     web: { command: ${JSON.stringify(`node ${join(repository, "e2e/apps/rooms.ts")}`)}, instances: 2, health: { everyMs: 500 } },
     live: { realtime: { service: "web" } },
   },
-  sites: { "*": { "/": "web", "/socket.io": "live" } },
+  // Streams are left alone by compression, or nobody would hear anything in time.
+  sites: { "*": { "/": "web", "/socket.io": { to: "live", compress: true } } },
 }`;
 
 /** One that reads `news` until it is told to stop, and comes back by itself. */
@@ -57,7 +58,8 @@ function bySse(url: string): Reader {
   let place = "";
   return reader("sse", async (self, signal) => {
     const decoder = new EventStreamDecoder(undefined, place);
-    const headers = { accept: "text/event-stream", ...(place === "" ? {} : { "last-event-id": place }) };
+    const accepted = { accept: "text/event-stream", "accept-encoding": "gzip, br, zstd" };
+    const headers = { ...accepted, ...(place === "" ? {} : { "last-event-id": place }) };
     const { statusCode, body } = await request(`${url}?after=0`, { headers, signal });
     assert.equal(statusCode, 200);
     self.connections++;
