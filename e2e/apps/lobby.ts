@@ -9,7 +9,7 @@ io.on("connection", (socket) => {
   if (socket.data.user !== undefined) socket.join("lobby");
   socket.on("who", (done) => done(process.env["TIDEWAY_INSTANCE"], lobby.members));
 });
-const lobby = presence(io, "lobby", { by: "user", graceMs: 3_000 });
+const lobby = presence(io, "lobby", { by: "user", graceMs: 20_000 });
 lobby.on("join", (user, first) => first && io.emit("told", `+${user}`));
 lobby.on("leave", (user, first) => first && io.emit("told", `-${user}`));
 http.listen(Number(process.env["PORT"]));
