@@ -7,7 +7,7 @@
  * that, so that `socket.request` has what they put there. Their answer then changes nothing.
  */
 
-import { encodeWishes, isDecided } from "@tideway/edge/transports";
+import { answerCors, encodeWishes, isDecided, type OriginRule, resolveCors } from "@tideway/edge/transports";
 import type { ClientRequest, Handshake, ToHub, ToServer } from "@tideway/engine/hub";
 import { EngineErrorCode, encodeEngineError } from "@tideway/wire/engineio";
 import type { Engine } from "./engine.ts";
@@ -22,7 +22,15 @@ type Asked = Extract<ToServer, { type: "request" }>;
 type Answer = Omit<Extract<ToHub, { type: "verdict" }>, "type" | "request" | "payload">;
 type Waiting = (request: EngineRequest | null) => void;
 
-const nothing = { outcome: "pass", status: 0, message: "", session: "", fields: [], granted: [] } as const;
+const nothing = {
+  outcome: "pass",
+  status: 0,
+  message: "",
+  session: "",
+  origin: false,
+  fields: [],
+  granted: [],
+} as const;
 
 export class RemoteRequests {
   readonly #engine: Engine;
@@ -45,12 +53,6 @@ export class RemoteRequests {
     this.#options = options;
     this.#tell = tell;
     const wishes = transportsOptions(options, () => undefined);
-    if (isDecided(wishes.cors)) {
-      process.emitWarning("`cors.origin` is a function, which the edge cannot ask: it allows the same site only", {
-        code: "TIDEWAY_CORS",
-        detail: "Give a list or a pattern, or set `origins` of the realtime service in the configuration.",
-      });
-    }
     this.#wishes = encodeWishes(wishes);
   }
 
@@ -65,7 +67,8 @@ export class RemoteRequests {
   /** Somebody began or ceased to be interested. */
   wishesChanged(): void {
     const engine = this.#engine;
-    const asks = engine._touchesRequests || engine._namesSessions || this.#options.allowRequest !== undefined;
+    const { allowRequest, cors } = this.#options;
+    const asks = engine._touchesRequests || engine._namesSessions || allowRequest !== undefined || isDecided(cors);
     const hears = engine.listenerCount("connection_error") > 0;
     const told = `${asks} ${hears}`;
     if (told === this.#told) return;
@@ -84,10 +87,11 @@ export class RemoteRequests {
     const response = new RecordedResponse(request);
     this.#asked.set(number, request);
     let open = true;
+    let origin = false;
     const say = (answer: Answer, body: Uint8Array = new Uint8Array(0)) => {
       if (!open) return;
       open = false;
-      this.#tell({ type: "verdict", request: number, ...answer, payload: { json: "", attachments: [body] } });
+      this.#tell({ type: "verdict", request: number, ...answer, origin, payload: { json: "", attachments: [body] } });
     };
     const fail = (name: string, error: unknown) => {
       const code = EngineErrorCode.badRequest;
@@ -99,11 +103,44 @@ export class RemoteRequests {
       const { statusCode: status, fields, body } = response;
       say({ ...nothing, outcome: "answer", status, fields }, body);
     };
-    this.#run(request, response, (error) => {
+    const run = (error?: unknown) => {
       if (!open) return;
       if (error) fail("MIDDLEWARE_FAILURE", error);
       else this.#judge(head, request, response).then(say, (fault: unknown) => fail("ID_GENERATION_ERROR", fault));
+    };
+    this.#crossOrigin(request, response, (allowed) => {
+      origin = allowed;
+      this.#run(request, response, run);
     });
+  }
+
+  /** CORS by a function, which only this process can ask: as the first of the engine's middlewares. */
+  #crossOrigin(request: EngineRequest, response: RecordedResponse, then: (allowed: boolean) => void): void {
+    const { cors } = this.#options;
+    if (cors === undefined || !isDecided(cors)) {
+      then(false);
+      return;
+    }
+    const { method = "GET", headers } = request;
+    const { origin, "access-control-request-headers": requested } = headers;
+    let decided = false;
+    const decide = (rule: OriginRule) => {
+      if (decided) return;
+      decided = true;
+      const { fields, preflight, allowed } = answerCors(cors, rule, { method, origin, requested });
+      const given = preflight ?? fields;
+      for (let i = 0; i + 1 < given.length; i += 2) response.appendHeader(given[i]!, given[i + 1]!);
+      if (preflight === null) then(allowed);
+      else response.writeHead(204).end();
+    };
+    callUser(undefined, () => {
+      try {
+        resolveCors(cors, origin, decide);
+      } catch (error) {
+        decide(false);
+        throw error;
+      }
+    }, []);
   }
 
   #onOver(number: number, connection: string): void {

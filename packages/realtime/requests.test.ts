@@ -188,6 +188,59 @@ test("options of the application hold for lines to come, on every way in", async
   }
 });
 
+test("CORS by a function is asked of the application, for polls, preflights and WebSockets", async () => {
+  const own = createServer();
+  const asked: (string | undefined)[] = [];
+  const origin = (page: string | undefined, decide: (error: Error | null, allowed?: boolean) => void) => {
+    asked.push(page);
+    setImmediate(() =>
+      page === "https://c.example" ? decide(new Error("no")) : decide(null, page === "https://a.example"),
+    );
+  };
+  const place = Edge.open(own, { cors: { origin, credentials: true, methods: ["GET", "POST"] } });
+  own.listen(0, "127.0.0.1");
+  await once(own, "listening");
+  const at = `http://127.0.0.1:${(own.address() as AddressInfo).port}`;
+  const io = place.join();
+  try {
+    io.engine.use((_request, response, go) => {
+      response.setHeader("x-mine", "yes");
+      go();
+    });
+    const ask = async (page: string, method = "GET") => {
+      const headers = { origin: page, "access-control-request-headers": "x-a" };
+      const answer = await fetch(`${at}/socket.io/?EIO=4&transport=polling`, { method, headers });
+      const names = ["allow-origin", "allow-credentials", "allow-methods", "allow-headers"];
+      return [
+        answer.status,
+        ...names.map((name) => answer.headers.get(`access-control-${name}`)),
+        answer.headers.get("x-mine"),
+      ];
+    };
+    assert.deepEqual(await ask("https://a.example"), [200, "https://a.example", "true", null, null, "yes"]);
+    assert.deepEqual(await ask("https://a.example", "OPTIONS"), [
+      204,
+      "https://a.example",
+      "true",
+      "GET,POST",
+      "x-a",
+      null,
+    ]);
+    assert.deepEqual((await ask("https://b.example")).slice(0, 2), [403, null]);
+    assert.deepEqual((await ask("https://c.example")).slice(0, 2), [403, null]);
+    assert.deepEqual(asked, ["https://a.example", "https://a.example", "https://b.example", "https://c.example"]);
+    const options = { forceNew: true, reconnection: false, transports: ["websocket"] };
+    const client = connectClient(at, { ...options, extraHeaders: { origin: "https://a.example" } });
+    clients.push(client);
+    await connected(client);
+    const other = connectClient(at, { ...options, extraHeaders: { origin: "https://b.example" } });
+    await next(other, "connect_error");
+  } finally {
+    await io.close();
+    await place.close();
+  }
+});
+
 test("middlewares find what they look for: address, query, method, and a body that is over", async () => {
   const found = new Promise<unknown>((resolve) => {
     start((io) => {

@@ -144,6 +144,7 @@ export const toHubShapes = table<ToHub>({
       status: count,
       message: text,
       session: text,
+      origin: flag,
       fields: texts,
       granted: texts,
     },

@@ -20,6 +20,17 @@ export function resolveCors(cors: CorsOptions, origin: string | undefined, then:
   });
 }
 
+/** What CORS says to one request, when the rule for it is known: `preflight` is null unless it is one, which that answers. */
+export function answerCors(
+  cors: CorsOptions,
+  rule: OriginRule,
+  { method, origin, requested }: { method: string; origin: string | undefined; requested: string | undefined },
+): { fields: FieldList; preflight: FieldList | null; allowed: boolean } {
+  const allowed = origin !== undefined && rule !== false && (rule === "*" || matches(rule, origin));
+  const preflight = method === "OPTIONS" ? preflightFields(cors, rule, origin, requested) : null;
+  return { fields: corsFields(cors, rule, origin), preflight, allowed };
+}
+
 /** Fields of an actual answer. */
 export function corsFields(cors: CorsOptions, rule: OriginRule, origin: string | undefined): FieldList {
   const fields = originFields(rule, origin);

@@ -1,5 +1,6 @@
 /** Front door of `edge/transports`: Engine.IO sessions over HTTP long-polling and WebSocket, feeding a hub. */
 
+export { answerCors, resolveCors } from "./cors.ts";
 export type { Counters } from "./counters.ts";
 export type { LineObserver, WatchableLine } from "./observer.ts";
 export type {
@@ -8,6 +9,7 @@ export type {
   DeflateOptions,
   HeadersHook,
   HttpCompressionOptions,
+  OriginRule,
   OriginRule,
   TransportRequest,
   TransportsOptions,

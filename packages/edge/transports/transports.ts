@@ -198,7 +198,7 @@ class EngineTransports implements Transports, SessionHost {
   /** Shows the request to the application, in another process. */
   #ask(door: RequestDoor, incoming: Incoming, rule: OriginRule): void {
     const opens =
-      incoming.sid === "" && verify(incoming, this.settings, rule) === null && verifyHandshake(incoming) === null;
+      incoming.sid === "" && verify(incoming, this.settings, true) === null && verifyHandshake(incoming) === null;
     const request = shown(this.#requestOf(incoming), incoming.upgrade, opens);
     askDoor(door, this.clock, incoming, request, (asked) => this.#decided(asked, rule));
   }
@@ -217,7 +217,7 @@ class EngineTransports implements Transports, SessionHost {
       const { status, body } = answerOf(admission.verdict);
       refuse(exchange, status, fields, body);
     } else {
-      this.#verify(incoming, rule);
+      this.#verify(incoming, admission.verdict.origin || rule);
     }
   }
 

@@ -38,7 +38,7 @@ const checks: Readonly<Record<keyof Wishes, Check>> = {
   cookie: (value) => typeof value === "boolean" || isObject(value),
 };
 
-/** A function among the rules of CORS cannot be sent: then there is no wish for CORS. */
+/** A function among the rules of CORS cannot be sent: it is asked with each request, and there is no wish for CORS. */
 export function encodeWishes(options: Partial<TransportsOptions>): string {
   const wishes: Record<string, unknown> = {};
   for (const name of Object.keys(checks) as (keyof Wishes)[]) {

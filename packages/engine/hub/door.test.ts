@@ -18,7 +18,15 @@ const request: ClientRequest = {
   opens: true,
   upgrade: false,
 };
-const pass = { outcome: "pass", status: 0, message: "", session: "", fields: ["x-a", "1"], granted: [] } as const;
+const pass = {
+  outcome: "pass",
+  status: 0,
+  message: "",
+  session: "",
+  origin: false,
+  fields: ["x-a", "1"],
+  granted: [],
+} as const;
 const payload = { json: "", attachments: [] };
 
 function open(limits: Partial<HubLimits> = {}) {

@@ -102,9 +102,9 @@ export class Door implements RequestDoor {
     const question = this.#questions.get(message.request);
     if (question?.seat !== seat) return;
     this.#silent = false;
-    const { outcome, status, session, fields, granted, payload } = message;
+    const { outcome, status, session, origin, fields, granted, payload } = message;
     const body = payload.attachments[0] ?? new Uint8Array(0);
-    const verdict: Verdict = { outcome, status, message: message.message, session, fields, granted, body };
+    const verdict: Verdict = { outcome, status, message: message.message, session, origin, fields, granted, body };
     this.#decide(question, verdict);
   }
 
@@ -192,6 +192,7 @@ const again: Verdict = Object.freeze({
   status: 0,
   message: "",
   session: "",
+  origin: false,
   fields: [],
   granted: [],
   body: new Uint8Array(0),

@@ -31,6 +31,8 @@ export interface Verdict {
   readonly session: string;
   /** For every answer to this request. */
   readonly fields: readonly string[];
+  /** Whether the application allows the page's origin, where its rule is a function. */
+  readonly origin: boolean;
   /** For an answer that is no refusal. */
   readonly granted: readonly string[];
   readonly body: Uint8Array;
