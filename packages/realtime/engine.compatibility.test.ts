@@ -21,6 +21,9 @@ async function leave(stage: Stage, opened: Answer): Promise<void> {
   await ask(stage, `EIO=4&transport=polling&sid=${sid}`, { method: "POST", body: "1" });
 }
 
+/** Over a link the edge has heard by then what the engine wants to see. */
+const told = (stage: Stage) => stage.io.fetchSockets();
+
 const openerOf = (stage: Stage) => (stage.client().io.opts.transports as string[])[0];
 
 cases["engine.clientsCount counts lines"] = async (stage) => {
@@ -40,6 +43,7 @@ cases["engine.generateId names sessions, at once or later; one that fails refuse
     assert.match(request.url ?? "", /^\/socket\.io\/\?/);
     return ++names === 1 ? "first" : (Promise.resolve("second") as unknown as string);
   };
+  await told(stage);
   const [, one] = await stage.connect();
   const [, two] = await stage.connect();
   const idOf = ({ conn }: ReferenceSocket) => (conn as unknown as { id: string }).id;
@@ -49,6 +53,7 @@ cases["engine.generateId names sessions, at once or later; one that fails refuse
   stage.io.engine.generateId = () => {
     throw new Error("no more names");
   };
+  await told(stage);
   const client = stage.client();
   client.connect();
   await next(client, "connect_error");
@@ -78,6 +83,7 @@ cases["engine middlewares run in order for every request; what they leave on it 
     assert.equal((socket.request as WithSession).session.name, "Anna");
     go();
   });
+  await told(stage);
   const [client, socket] = await stage.connect();
   assert.deepEqual(trail.slice(0, 2), ["first", "Anna"]);
   const request = socket.request as WithSession;
@@ -99,9 +105,11 @@ cases["an engine middleware may answer by itself, and one that fails refuses the
     if (request.url?.includes("mine")) response.writeHead(401).end("who are you?");
     else go(request.url?.includes("bad") ? new Error("bad") : undefined);
   });
+  await told(stage);
   const mine = await ask(stage, "EIO=4&transport=polling&mine");
   assert.deepEqual([mine.status, mine.body], [401, "who are you?"]);
   const failed = next(stage.io.engine, "connection_error");
+  await told(stage);
   const bad = await ask(stage, "EIO=4&transport=polling&bad");
   assert.deepEqual([bad.status, JSON.parse(bad.body)], [400, { code: 3, message: "Bad request" }]);
   const [{ code, context }] = await failed;
@@ -121,6 +129,7 @@ cases["initial_headers come once per session and headers with every answer"] = a
   engine.on("headers", (headers: Record<string, unknown>) => {
     headers["x-every"] = "yes";
   });
+  await told(stage);
   const first = await ask(stage, "EIO=4&transport=polling");
   assert.deepEqual(
     [first.headers.get("x-initial"), first.headers.get("x-every"), first.headers.getSetCookie()],
@@ -137,13 +146,14 @@ cases["initial_headers come once per session and headers with every answer"] = a
 };
 
 cases["connection_error says what was wrong with a request"] = async (stage) => {
-  const told: unknown[] = [];
+  const errors: unknown[] = [];
   const all = new Promise<void>((resolve) => {
     stage.io.engine.on("connection_error", (error: Record<string, unknown>) => {
       assert.equal(typeof (error["req"] as IncomingMessage).url, "string");
-      if (told.push([error["code"], error["message"], error["context"]]) === 5) resolve();
+      if (errors.push([error["code"], error["message"], error["context"]]) === 5) resolve();
     });
   });
+  await told(stage);
   const answers = [
     await ask(stage, "EIO=4&transport=pigeon"),
     await ask(stage, "EIO=4&transport=polling&sid=unknown"),
@@ -152,7 +162,7 @@ cases["connection_error says what was wrong with a request"] = async (stage) => 
     await ask(stage, "EIO=3&transport=polling"),
   ];
   await all;
-  assert.deepEqual(told, [
+  assert.deepEqual(errors, [
     [0, "Transport unknown", { transport: "pigeon" }],
     [1, "Session ID unknown", { sid: "unknown" }],
     [2, "Bad handshake method", { method: "POST" }],

@@ -25,6 +25,10 @@ export type EngineMiddleware = (
   next: (error?: unknown) => void,
 ) => unknown;
 
+export type GenerateId = (request: IncomingMessage) => string | PromiseLike<string>;
+
+const randomId: GenerateId = () => randomBytes(15).toString("base64url");
+
 /** What stands behind the engine when this server has the hub. */
 export interface EngineDoor {
   readonly clientsCount: number;
@@ -61,6 +65,7 @@ export class Engine extends EventEmitter {
   readonly #middlewares: EngineMiddleware[] = [];
   readonly #linesKnown: () => number;
   #door: EngineDoor | null = null;
+  #generateId: GenerateId | null = null;
   #elsewhere: Elsewhere | null = null;
 
   constructor(opts: Partial<ServerOptions>, linesKnown: () => number) {
@@ -88,8 +93,13 @@ export class Engine extends EventEmitter {
   }
 
   /** Names the session that `request` opens. To be replaced: unique, unguessable, or a promise of it. */
-  generateId(_request: IncomingMessage): string | PromiseLike<string> {
-    return randomBytes(15).toString("base64url");
+  get generateId(): GenerateId {
+    return this.#generateId ?? randomId;
+  }
+
+  set generateId(generateId: GenerateId) {
+    this.#generateId = generateId;
+    this.#elsewhere?.onWishes();
   }
 
   /** What a client on this transport may upgrade to. */
@@ -142,7 +152,7 @@ export class Engine extends EventEmitter {
 
   /** @internal */
   get _namesSessions(): boolean {
-    return this.generateId !== Engine.prototype.generateId;
+    return this.#generateId !== null;
   }
 
   /** @internal */

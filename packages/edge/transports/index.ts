@@ -10,7 +10,6 @@ export type {
   HeadersHook,
   HttpCompressionOptions,
   OriginRule,
-  OriginRule,
   TransportRequest,
   TransportsOptions,
 } from "./options.ts";
