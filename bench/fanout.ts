@@ -1,9 +1,13 @@
 /**
  * `npm run bench -- fanout`: 1,000 and 10,000 WebSocket clients of one room, 100-byte messages, 1 and 16 on their way at once.
+ * Prints tables, and draws `docs/fanout.svg`.
  */
+import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import type { Delivered } from "./load/process.ts";
 import { openRooms, type Room } from "./load/room.ts";
-import { type Row, rounds, table } from "./measure/table.ts";
+import { type BarFigure, barsOf } from "./measure/bars.ts";
+import { medians, type Row, rounds, table } from "./measure/table.ts";
 import { nchan, type PlaceKind, servers } from "./realtime-servers.ts";
 
 const count = 5;
@@ -43,10 +47,35 @@ export function fanoutTables(clients: number, rows: readonly (readonly Row[])[])
   });
 }
 
+/** What was measured with so many clients: for each number in flight, a row for each kind of server. */
+interface Compared {
+  readonly clients: number;
+  readonly rows: readonly (readonly Row[])[];
+}
+
+export function figureOf(all: readonly Compared[]): BarFigure {
+  const panelOf = (inFlight: number, index: number) => ({
+    title: inFlight === 1 ? "One message on its way" : `${inFlight} messages on their way at once`,
+    groups: all.map(({ clients, rows }) => ({
+      title: `${clients.toLocaleString("en-US")} clients`,
+      bars: rows[index]!.map((row, at) => ({ name: row.name, value: medians(row)[0]!, isOurs: at === 0 })),
+    })),
+  });
+  return {
+    title: "Messages to everybody in a room",
+    subtitle: `${bytes} bytes over WebSocket, server and load on one core each, all in one run, median of ${count} rounds`,
+    axis: "deliveries per second",
+    panels: inFlights.map(panelOf).toReversed(),
+  };
+}
+
 export async function fanout(): Promise<string> {
   const kinds = nchan === null ? servers : [...servers, nchan];
-  const parts: string[] = [];
-  for (const clients of sizes) parts.push(...fanoutTables(clients, await compareFanout(kinds, clients)));
+  const all: Compared[] = [];
+  for (const clients of sizes) all.push({ clients, rows: await compareFanout(kinds, clients) });
+  const file = fileURLToPath(new URL("../docs/fanout.svg", import.meta.url));
+  writeFileSync(file, barsOf(figureOf(all)));
+  const parts = all.flatMap(({ clients, rows }) => fanoutTables(clients, rows));
   if (nchan === null) parts.push("nchan is left out: it is not installed");
-  return parts.join("\n\n");
+  return [...parts, `drawn as ${file}`].join("\n\n");
 }

@@ -11,6 +11,7 @@ import { idle } from "./idle.ts";
 import { keepalive } from "./keepalive.ts";
 import { latency } from "./latency.ts";
 import { canPin } from "./measure/processes.ts";
+import { paused } from "./paused.ts";
 import { proxy } from "./proxy.ts";
 import { publish } from "./publish.ts";
 import { slowclients } from "./slowclients.ts";
@@ -28,6 +29,7 @@ const benchmarks: Readonly<Record<string, () => Promise<string>>> = {
   durable,
   echo,
   publish,
+  paused,
   idle,
 };
 

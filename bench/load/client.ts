@@ -84,6 +84,11 @@ export class Client implements FrameHandler {
     this.#socket.write(frames);
   }
 
+  /** Reads nothing more. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
   close(): void {
     this.#closed = true;
     this.#socket.destroy();

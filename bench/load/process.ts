@@ -1,7 +1,7 @@
 /** The load generator's process: does what one message asks, and answers with one. */
 import { cpuOf } from "../measure/cpu.ts";
 import { type BodiesTask, bodies } from "./bodies.ts";
-import type { Protocol } from "./client.ts";
+import { Client, type Protocol } from "./client.ts";
 import { Crowd, numbered } from "./crowd.ts";
 import { type AskAgainTask, type KeepTask, Kept } from "./keep.ts";
 import { type PacedTask, paced } from "./paced.ts";
@@ -40,6 +40,13 @@ export interface PacedSayingTask {
   readonly perSecond: number;
   readonly ms: number;
   readonly bytes: number;
+}
+
+/** One more of the room, which stops reading at once. */
+export interface PauseTask {
+  readonly type: "pause";
+  readonly port: number;
+  readonly protocol: Protocol;
 }
 
 export interface SayingResult {
@@ -112,6 +119,13 @@ async function hear({ count }: HearTask): Promise<{ readonly elapsedMs: number }
   return { elapsedMs: performance.now() - start };
 }
 
+async function pause({ port, protocol }: PauseTask): Promise<object> {
+  const ignore = (): void => {};
+  const options = { port, protocol, role: "listener", keeps: false, onMessages: ignore, onClose: ignore } as const;
+  (await Client.open(options)).pause();
+  return {};
+}
+
 async function say({ perSecond, ms, bytes }: PacedSayingTask): Promise<SayingResult> {
   const before = crowd.deliveries;
   const latencies = (await crowd.pace(perSecond, ms, () => numbered(said++, bytes))).sort((a, b) => a - b);
@@ -141,6 +155,7 @@ export type Task =
   | OpenTask
   | HearTask
   | PacedSayingTask
+  | PauseTask
   | FanoutTask
   | EchoTask
   | IdleTask
@@ -160,6 +175,8 @@ function run(task: Task): Promise<object> {
       return echo(task);
     case "hear":
       return hear(task);
+    case "pause":
+      return pause(task);
     case "say":
       return say(task);
     case "fanout":

@@ -33,7 +33,7 @@ function median(values: readonly number[]): number {
 }
 
 /** The row's medians, column by column. */
-function medians(row: Row): number[] {
+export function medians(row: Row): number[] {
   return row.rounds[0]!.map((_, column) => median(row.rounds.map((round) => round[column]!)));
 }
 

@@ -31,6 +31,7 @@ async function publish({ events, bytes, window }: PublishTask): Promise<void> {
   await Promise.all(Array.from({ length: window }, publisher));
 }
 
+process.on("SIGTERM", () => process.exit());
 process.on("message", async (task: PublishTask) => {
   await publish(task);
   process.send?.({});

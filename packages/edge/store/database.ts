@@ -109,7 +109,7 @@ export class StreamDatabase {
     const db = new DatabaseSync(options.file, { timeout: busyTimeoutMs });
     this.#db = db;
     db.exec(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000; PRAGMA temp_store = MEMORY",
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 8000; PRAGMA temp_store = MEMORY",
     );
     const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
     if (version === 0) db.exec(`BEGIN; ${schema} COMMIT;`);
