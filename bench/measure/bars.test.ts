@@ -29,8 +29,8 @@ const svg = barsOf({
 });
 
 test("bars are as long as their values, from the axis' beginning, and say them", () => {
-  const widths = [...svg.matchAll(/<rect x="190" y="[\d.]+" width="([\d.]+)"/g)].map(([, width]) => Number(width));
-  assert.deepEqual(widths, [520, 260]);
+  const widths = [...svg.matchAll(/<rect x="220" y="[\d.]+" width="([\d.]+)"/g)].map(([, width]) => Number(width));
+  assert.deepEqual(widths, [490, 245]);
   assert.match(svg, />100</);
   assert.match(svg, />50</);
 });

@@ -24,7 +24,7 @@ export interface BarFigure {
 }
 
 const width = 800;
-const plot = { left: 190, right: 90 };
+const plot = { left: 220, right: 90 };
 const bar = { height: 17, step: 22 };
 const head = 76;
 const panelHead = 34;
