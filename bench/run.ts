@@ -5,8 +5,10 @@ import { bodies } from "./bodies.ts";
 import { changes } from "./changes.ts";
 import { durable } from "./durable.ts";
 import { echo } from "./echo.ts";
+import { edgeKill } from "./edge-kill.ts";
 import { everything } from "./everything.ts";
 import { fanout } from "./fanout.ts";
+import { handover } from "./handover.ts";
 import { idle } from "./idle.ts";
 import { keepalive } from "./keepalive.ts";
 import { latency } from "./latency.ts";
@@ -31,6 +33,8 @@ const benchmarks: Readonly<Record<string, () => Promise<string>>> = {
   publish,
   paused,
   idle,
+  handover,
+  "edge-kill": edgeKill,
 };
 
 const [name = ""] = process.argv.slice(2);
