@@ -203,7 +203,7 @@ lineCases["the manager's settings, and giving up on a server that is not there"]
 };
 
 lineCases["retries: an event is sent until it is acknowledged, the next one after it"] = async (visit) => {
-  const socket = await visit.connect("", { retries: 5, ackTimeout: 150 });
+  const socket = await visit.connect("", { retries: 20, ackTimeout: 400 });
   const key = `${Math.random()}`;
   const done: string[] = [];
   await Promise.all([
