@@ -11,6 +11,7 @@ import { type Socket as Client, io as connectClient } from "socket.io-client";
 import { request as ask } from "undici";
 import { type Handshake, type RoomPattern, type RoomRules, Server } from "./index.ts";
 import { next } from "./testing/counterparts.ts";
+import { Edge } from "./testing/edge.ts";
 import { RoomClient } from "./testing/room-client.ts";
 
 interface Scene {
@@ -268,6 +269,36 @@ test("middlewares of the engine and `allowRequest` see these requests, as all ot
   assert.equal((await room("a").get()).status, 200);
   assert.equal((await room("a").get("", { "x-blocked": "1" })).status, 403);
   assert.deepEqual(seen, ["/socket.io/rooms/a/events", "/socket.io/rooms/a/events"]);
+});
+
+test("over a link they see them as well, and answer where they want to", async (t) => {
+  const http = createServer();
+  const edge = Edge.open(http);
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  const { url } = new RoomClient(`http://127.0.0.1:${(http.address() as AddressInfo).port}`, "a");
+  const io = new Server({
+    link: edge.address,
+    allowRequest: (request, decide) => decide(null, request.headers["x-blocked"] === undefined),
+  });
+  t.after(async () => {
+    await io.close();
+    await edge.close();
+  });
+  io.engine.use((request, response, done) => {
+    response.setHeader("x-seen", request.url ?? "");
+    if (request.headers["x-teapot"] === undefined) done();
+    else response.writeHead(418).end("short and stout");
+  });
+  io.open("a", { read: true, publish: true });
+  const allowed = await fetch(`${url}?after=0`);
+  assert.deepEqual([allowed.status, allowed.headers.get("x-seen")], [200, "/socket.io/rooms/a/events?after=0"]);
+  assert.equal((await fetch(url, { headers: { "x-blocked": "1" } })).status, 403);
+  const teapot = await fetch(url, { headers: { "x-teapot": "1" } });
+  assert.deepEqual([teapot.status, await teapot.text()], [418, "short and stout"]);
+  const headers = { "content-type": "application/json" };
+  const published = await fetch(url, { method: "POST", headers, body: JSON.stringify({ event: "x" }) });
+  assert.equal(published.status, 201);
 });
 
 test("curl -N prints each event as it comes", { skip: requires("curl") }, async (t) => {

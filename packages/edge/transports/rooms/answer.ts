@@ -12,8 +12,8 @@ export const jsonFields = Object.freeze([
 ]);
 
 /** Answers an exchange that has its handler. */
-export function answer(exchange: Exchange, status: number, fields: FieldList, text: string): number {
-  const body = Buffer.from(text, "utf8");
+export function answer(exchange: Exchange, status: number, fields: FieldList, content: string | Uint8Array): number {
+  const body = typeof content === "string" ? Buffer.from(content, "utf8") : content;
   exchange.respond(status, fields, body.length);
   if (body.length > 0 && exchange.head.method !== "HEAD") exchange.write(body);
   exchange.end();

@@ -5,7 +5,8 @@
  * is `reader.ts`'s and `publish.ts`'s.
  */
 import type { AnswerErrorCode, Clock, Exchange, FieldList, Logger, Random } from "@tideway/base";
-import type { RoomQuestion, RoomsPort } from "@tideway/engine/hub";
+import { type RoomQuestion, type RoomsPort, RoomVerdict, type Verdict } from "@tideway/engine/hub";
+import { addFields, answerOf, askDoor, shown } from "../admission.ts";
 import { corsFields, implicitCors, isOriginAllowed, preflightFields } from "../cors.ts";
 import type { Counters } from "../counters.ts";
 import { ask, once } from "../decisions.ts";
@@ -23,6 +24,14 @@ import { Stream } from "./stream.ts";
 
 const methods = "GET, HEAD, POST, OPTIONS";
 
+/** A request that the application may want to see. */
+interface Arrival {
+  readonly exchange: Exchange;
+  readonly fields: FieldList;
+  readonly rule: OriginRule;
+  readonly request: TransportRequest;
+}
+
 export class RoomsDoor implements RoomsHost {
   readonly port: RoomsPort;
   /** Those of the transports: an application may change what holds for it. */
@@ -32,7 +41,7 @@ export class RoomsDoor implements RoomsHost {
   readonly logger: Logger;
   readonly counters: Counters;
   readonly encoder = new RoomEncoder();
-  readonly #allowRequest: TransportsOptions["allowRequest"];
+  readonly #options: TransportsOptions;
   readonly #bounds: RoomBounds;
   readonly #readers = new Set<RoomReader>();
   #dirty = new Set<RoomReader>();
@@ -47,18 +56,18 @@ export class RoomsDoor implements RoomsHost {
 
   private constructor(
     port: RoomsPort,
-    { clock, random, allowRequest }: TransportsOptions,
+    options: TransportsOptions,
     settings: Settings,
     logger: Logger,
     counters: Counters,
   ) {
     this.port = port;
     this.settings = settings;
-    this.clock = clock;
-    this.random = random;
+    this.clock = options.clock;
+    this.random = options.random;
     this.logger = logger;
     this.counters = counters;
-    this.#allowRequest = allowRequest;
+    this.#options = options;
     this.#bounds = new RoomBounds(settings);
   }
 
@@ -88,24 +97,58 @@ export class RoomsDoor implements RoomsHost {
       this.#refuse(exchange, "HTTP_FORBIDDEN", fields);
     } else {
       const request = requestOf(exchange, queryOf(exchange), "polling", null, this.clock.wall());
-      this.#admit(exchange, request, (asked, welcome) => {
-        if (!welcome) this.#refuse(asked, "HTTP_FORBIDDEN", fields);
-        else if (head.method === "POST") this.#publish(asked, fields, request);
-        else this.#read(asked, fields, request);
+      this.#admit({ exchange, fields, rule, request }, (asked, word) => {
+        if (word === "no") this.#refuse(asked, "HTTP_FORBIDDEN", fields);
+        else if (head.method === "POST") this.#publish(asked, fields, request, word);
+        else this.#read(asked, fields, request, word);
       });
     }
   }
 
-  /** The application is asked about it as about a handshake. */
-  #admit(exchange: Exchange, request: TransportRequest, then: (exchange: Exchange, allowed: boolean) => void): void {
-    const allowRequest = this.#allowRequest;
-    if (allowRequest === undefined) {
-      then(exchange, true);
+  /** The application is asked about it as about a handshake: here, or where it runs. */
+  #admit({ exchange, fields, rule, request }: Arrival, then: (exchange: Exchange, word: RoomVerdict) => void): void {
+    const { allowRequest, door } = this.#options;
+    if (door?.asks === true) {
+      const query = new Map<string, string>();
+      const incoming = {
+        exchange,
+        query,
+        transport: "polling",
+        sid: "",
+        upgrade: false,
+        fields,
+        admission: null,
+      } as const;
+      askDoor(door, this.clock, incoming, shown(request, false, true), ({ exchange: held, admission }) => {
+        if (admission === null) then(held, RoomVerdict.later);
+        else if (admission.verdict.outcome === "again") this.serve(held, rule);
+        else this.#judged(held, fields, admission.verdict, then);
+      });
+    } else if (allowRequest === undefined) {
+      then(exchange, RoomVerdict.yes);
+    } else {
+      const held = new HeldExchange(exchange);
+      const decide = once<boolean>(this.clock, held, false, (allowed) => then(held, allowed ? "yes" : "no"));
+      ask(this.logger, decide, false, () => allowRequest(request, (_message, allowed) => decide(allowed)));
+    }
+  }
+
+  #judged(
+    exchange: Exchange,
+    fields: FieldList,
+    verdict: Verdict,
+    then: (exchange: Exchange, word: RoomVerdict) => void,
+  ): void {
+    const { outcome } = verdict;
+    addFields(fields, verdict.fields, outcome === "answer");
+    if (outcome !== "answer") {
+      then(exchange, outcome === "forbid" ? RoomVerdict.no : RoomVerdict.yes);
       return;
     }
-    const held = new HeldExchange(exchange);
-    const decide = once<boolean>(this.clock, held, false, (allowed) => then(held, allowed));
-    ask(this.logger, decide, false, () => allowRequest(request, (_message, allowed) => decide(allowed)));
+    this.counters.refused++;
+    const { status, body } = answerOf(verdict);
+    exchange.accept(unheard);
+    answer(exchange, status, ["cache-control", "no-store", ...fields], body);
   }
 
   /** Every reader's answer is brought to its end; new ones are told to come again. */
@@ -146,7 +189,7 @@ export class RoomsDoor implements RoomsHost {
     answer(exchange, 204, ["allow", methods, "cache-control", "no-store", ...fields], "");
   }
 
-  #read(exchange: Exchange, fields: FieldList, from: TransportRequest): void {
+  #read(exchange: Exchange, fields: FieldList, from: TransportRequest, word: RoomVerdict): void {
     const query = queryOf(exchange);
     const request = this.#roomOf(exchange, query, fields, from, "read");
     if (request === null) return;
@@ -159,13 +202,14 @@ export class RoomsDoor implements RoomsHost {
     this.counters.roomRequests[wanted]++;
     const Reader = wanted === Wanted.stream ? Stream : Poll;
     const reader = new Reader(this, request, read.value);
-    const obstacle = this.#stopped ? null : this.#bounds.enter(reader.address);
+    const later = this.#stopped || word === RoomVerdict.later;
+    const obstacle = later ? null : this.#bounds.enter(reader.address);
     if (obstacle !== null) {
       this.counters.refusedFull++;
       this.#refuse(exchange, obstacle === "full" ? "HTTP_BUSY" : "HTTP_TOO_MANY", ["retry-after", "5", ...fields]);
       return;
     }
-    if (this.#stopped) {
+    if (later) {
       exchange.accept(unheard);
       reader.stop();
       return;
@@ -174,7 +218,7 @@ export class RoomsDoor implements RoomsHost {
     reader.start();
   }
 
-  #publish(exchange: Exchange, fields: FieldList, from: TransportRequest): void {
+  #publish(exchange: Exchange, fields: FieldList, from: TransportRequest, word: RoomVerdict): void {
     const query = queryOf(exchange);
     const request = this.#roomOf(exchange, query, fields, from, "publish");
     if (request === null) return;
@@ -184,7 +228,8 @@ export class RoomsDoor implements RoomsHost {
     const key = readKey(exchange);
     const tooOften = this.#bounds.tooOften(exchange.client.address, this.clock.now());
     const bytes = bodyLength < 0 ? messageBytesMax : bodyLength;
-    if (this.#stopped) this.#refuse(exchange, "HTTP_UNAVAILABLE", fields);
+    const later = this.#stopped || word === RoomVerdict.later;
+    if (later) this.#refuse(exchange, "HTTP_UNAVAILABLE", fields);
     else if (!isJson(fieldOf(exchange, "content-type"))) this.#refuse(exchange, "HTTP_MEDIA_TYPE", fields);
     else if (!key.ok) this.#refuse(exchange, "HTTP_INVALID", fields, key.fault);
     else if (bytes > messageBytesMax) this.#refuse(exchange, "HTTP_TOO_LARGE", fields);

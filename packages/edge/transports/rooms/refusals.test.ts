@@ -1,7 +1,8 @@
 /** Who is refused at a room's door, and that nobody learns more than that. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { FakeExchange } from "../testing.ts";
+import type { RequestDoor, Verdict } from "@tideway/engine/hub";
+import { FakeExchange } from "../testing.ts";
 import { parsed, RoomStage } from "./testing.ts";
 
 const seen = ({ status, fields, body }: FakeExchange) => ({ status, fields, body });
@@ -261,6 +262,37 @@ test("the application is asked about a request as about a handshake, before it i
     "GET /socket.io/rooms/a/events?after=0",
     "POST /socket.io/rooms/a/events",
   ]);
+});
+
+test("an application elsewhere is shown the request first: its no is 403, its own answer is given, its silence is a later", () => {
+  const pass = { status: 0, message: "", session: "", fields: ["x-seen", "yes"], granted: [], body: new Uint8Array() };
+  let verdict: Verdict | null = null;
+  let asks = 0;
+  const door: RequestDoor = {
+    ...{ asks: true, hears: false, wishes: "", over() {}, refused() {} },
+    ask(_request, decide) {
+      decide(verdict);
+      return ++asks;
+    },
+  };
+  const stage = new RoomStage({ door });
+  assert.deepEqual([stage.poll().status, stage.publish({ event: "x" }).status], [503, 503]);
+  const stream = stage.stream();
+  assert.deepEqual([stream.status, stream.body, stream.done], [200, "retry: 5000\n\n", true]);
+  verdict = { ...pass, outcome: "forbid" };
+  assert.deepEqual([stage.poll().status, stage.poll().field("x-seen")], [403, "yes"]);
+  verdict = { ...pass, outcome: "answer", status: 418, body: Buffer.from("tea") };
+  assert.deepEqual([stage.stream().status, stage.stream().body], [418, "tea"]);
+  assert.equal(stage.asked.length, 0, "nobody was asked about the room");
+  verdict = { ...pass, outcome: "pass" };
+  assert.deepEqual([stage.poll().status, stage.poll().field("x-seen")], [200, "yes"]);
+  assert.equal(stage.publish({ event: "x" }).status, 201);
+  const before = asks;
+  verdict = { ...pass, outcome: "again" };
+  stage.transports.handle(new FakeExchange({ path: "/socket.io/rooms/a/events", query: "" }));
+  verdict = { ...pass, outcome: "pass" };
+  stage.clock.settle();
+  assert.equal(asks, before + 2, "asked again");
 });
 
 test("the handshake that the application decides by is the request's", () => {
