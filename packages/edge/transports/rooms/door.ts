@@ -29,6 +29,8 @@ interface Arrival {
   readonly exchange: Exchange;
   readonly fields: FieldList;
   readonly rule: OriginRule;
+  /** Whether its page may ask at all, as far as that is known here. */
+  readonly allowed: boolean;
   readonly request: TransportRequest;
 }
 
@@ -91,13 +93,13 @@ export class RoomsDoor implements RoomsHost {
       this.#preflight(exchange, rule);
     } else if (head.method !== "GET" && head.method !== "HEAD" && head.method !== "POST") {
       this.#refuse(exchange, "HTTP_METHOD", ["allow", methods, ...fields]);
-    } else if (!allowed) {
+    } else if (!allowed && this.#options.door?.asks !== true) {
       const seen = { address: exchange.client.address, origin: fieldOf(exchange, "origin"), authority: head.authority };
       this.logger.info(seen, "room request refused: an origin that neither `origins` nor `cors` allows");
       this.#refuse(exchange, "HTTP_FORBIDDEN", fields);
     } else {
       const request = requestOf(exchange, queryOf(exchange), "polling", null, this.clock.wall());
-      this.#admit({ exchange, fields, rule, request }, (asked, word) => {
+      this.#admit({ exchange, fields, rule, allowed, request }, (asked, word) => {
         if (word === "no") this.#refuse(asked, "HTTP_FORBIDDEN", fields);
         else if (head.method === "POST") this.#publish(asked, fields, request, word);
         else this.#read(asked, fields, request, word);
@@ -106,7 +108,10 @@ export class RoomsDoor implements RoomsHost {
   }
 
   /** The application is asked about it as about a handshake: here, or where it runs. */
-  #admit({ exchange, fields, rule, request }: Arrival, then: (exchange: Exchange, word: RoomVerdict) => void): void {
+  #admit(
+    { exchange, fields, rule, allowed, request }: Arrival,
+    then: (exchange: Exchange, word: RoomVerdict) => void,
+  ): void {
     const { allowRequest, door } = this.#options;
     if (door?.asks === true) {
       const query = new Map<string, string>();
@@ -122,7 +127,7 @@ export class RoomsDoor implements RoomsHost {
       askDoor(door, this.clock, incoming, shown(request, false, true), ({ exchange: held, admission }) => {
         if (admission === null) then(held, RoomVerdict.later);
         else if (admission.verdict.outcome === "again") this.serve(held, rule);
-        else this.#judged(held, fields, admission.verdict, then);
+        else this.#judged(held, fields, admission.verdict, allowed || admission.verdict.origin, then);
       });
     } else if (allowRequest === undefined) {
       then(exchange, RoomVerdict.yes);
@@ -137,12 +142,13 @@ export class RoomsDoor implements RoomsHost {
     exchange: Exchange,
     fields: FieldList,
     verdict: Verdict,
+    allowed: boolean,
     then: (exchange: Exchange, word: RoomVerdict) => void,
   ): void {
     const { outcome } = verdict;
     addFields(fields, verdict.fields, outcome === "answer");
     if (outcome !== "answer") {
-      then(exchange, outcome === "forbid" ? RoomVerdict.no : RoomVerdict.yes);
+      then(exchange, outcome === "forbid" || !allowed ? RoomVerdict.no : RoomVerdict.yes);
       return;
     }
     this.counters.refused++;

@@ -265,7 +265,8 @@ test("the application is asked about a request as about a handshake, before it i
 });
 
 test("an application elsewhere is shown the request first: its no is 403, its own answer is given, its silence is a later", () => {
-  const pass = { status: 0, message: "", session: "", fields: ["x-seen", "yes"], granted: [], body: new Uint8Array() };
+  const none = { status: 0, message: "", session: "", granted: [], body: new Uint8Array(), origin: false };
+  const pass = { ...none, fields: ["x-seen", "yes"] };
   let verdict: Verdict | null = null;
   let asks = 0;
   const door: RequestDoor = {
@@ -287,6 +288,10 @@ test("an application elsewhere is shown the request first: its no is 403, its ow
   verdict = { ...pass, outcome: "pass" };
   assert.deepEqual([stage.poll().status, stage.poll().field("x-seen")], [200, "yes"]);
   assert.equal(stage.publish({ event: "x" }).status, 201);
+  const elsewhere = { fields: ["origin", "https://app.test"] };
+  assert.equal(stage.poll("", elsewhere).status, 403);
+  verdict = { ...pass, outcome: "pass", origin: true };
+  assert.equal(stage.poll("", elsewhere).status, 200, "its rule is a function, and allows the page");
   const before = asks;
   verdict = { ...pass, outcome: "again" };
   stage.transports.handle(new FakeExchange({ path: "/socket.io/rooms/a/events", query: "" }));
