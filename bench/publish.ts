@@ -13,6 +13,7 @@ import type { PublishTask } from "./servers/publishing.ts";
 const count = 5;
 const bytes = 100;
 const throughput: PublishTask = { events: 150_000, bytes, window: 4000 };
+const warmUpEvents = 50_000;
 const pace = { perSecond: 5000, warmUpMs: 1000, ms: 3000 } as const;
 
 export interface Publishing extends AsyncDisposable {
@@ -57,6 +58,7 @@ async function throughputTable(contenders: readonly Publishing[]): Promise<strin
     },
   };
   const all = [...contenders, alone];
+  for (const one of all) await one.publish({ ...throughput, events: warmUpEvents });
   const figures = await rounds(count, all, async (one) => [await one.publish(throughput)]);
   await rows.stop();
   const title = `${throughput.events.toLocaleString("en-US")} events published, committed and delivered, ${bytes} bytes, ${throughput.window.toLocaleString("en-US")} under way, median of ${count} rounds`;
