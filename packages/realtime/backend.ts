@@ -47,8 +47,9 @@ export function joinHub(
     onState(state) {
       if (state === LinkState.down) events.onLost();
       if (state !== LinkState.open) return;
-      events.onJoined();
+      // Before requests are let in: one to a room would find that nobody has opened any.
       session.joined();
+      events.onJoined();
     },
     clock: systemClock,
     logger: options.logger ?? silentLogger,
