@@ -2,8 +2,10 @@
  * The last events of all streams, with their packets: a client that was away for a moment needs no disk, and thousands that
  * come back at once share one encoding. Bounded in bytes over all namespaces; the oldest go first.
  */
-import type { Outgoing } from "./contract.ts";
-import { payloadWeight } from "./outgoing.ts";
+import { appendOffset, encodeEvent } from "@tideway/wire/socketio";
+import type { Outgoing, StoredEvent, StreamState, StreamStore } from "./contract.ts";
+import { encodeOffset } from "./offsets.ts";
+import { Packet, payloadWeight } from "./outgoing.ts";
 import { Queue } from "./queue.ts";
 import type { RoomEvent } from "./room-contract.ts";
 
@@ -12,7 +14,7 @@ export interface RecentEvent {
   readonly rooms: readonly string[];
   readonly except: readonly string[];
   readonly packet: Outgoing;
-  /** For those who read its rooms over plain HTTP; null where nobody may, and for events of no room. */
+  /** For those who read its rooms over plain HTTP; null where nobody may or could, and for events of no room. */
   readonly event: RoomEvent | null;
 }
 
@@ -39,6 +41,51 @@ export class RecentEvents {
       this.#bytes -= weightOf(oldest);
     }
   }
+}
+
+/** An event of the log as clients of `namespace` receive it. */
+export function storedPacket(namespace: string, epoch: string, { seq, payload }: StoredEvent): Packet {
+  const text = appendOffset(payload.json, encodeOffset(epoch, seq));
+  return new Packet(encodeEvent(namespace, null, text, payload.attachments.length), payload.attachments);
+}
+
+/**
+ * Reads the end of a stream that the store had before this hub: all clients of a hub that was killed come back at once, and
+ * would each read it for themselves. `done` gets what is as dense as the log, up to `state.last`, the oldest first, as much
+ * as `bytesMax`; read from the end in pages of `pageEvents`, so that large events cost one page at most.
+ */
+export function readRecent(
+  store: StreamStore,
+  namespace: string,
+  state: StreamState,
+  { bytesMax, pageEvents }: { readonly bytesMax: number; readonly pageEvents: number },
+  done: (events: readonly RecentEvent[]) => void,
+): void {
+  const pages: RecentEvent[][] = [];
+  let bytes = 0;
+  const finish = (): void => done(pages.reverse().flat());
+  const readUpTo = (last: number): void => {
+    const after = Math.max(last - pageEvents, state.oldest - 1);
+    if (last <= after || bytes >= bytesMax) {
+      finish();
+      return;
+    }
+    store.read(namespace, after, last - after, (stored, { epoch }) => {
+      // Retention may have taken some meanwhile: then there is nothing before these.
+      if (epoch !== state.epoch || stored.length !== last - after || stored[0]?.seq !== after + 1) {
+        finish();
+        return;
+      }
+      const page = stored.map((event): RecentEvent => {
+        const { seq, rooms, except } = event;
+        return { seq, rooms, except, packet: storedPacket(namespace, epoch, event), event: null };
+      });
+      for (const event of page) bytes += weightOf(event);
+      pages.push(page);
+      readUpTo(after);
+    });
+  };
+  readUpTo(state.last);
 }
 
 /** The event with that sequence; null when it is not kept. */

@@ -286,6 +286,37 @@ test("what is at hand is sent as the packet that others got, and only what is ol
   hub.assertInvariants();
 });
 
+for (const { bytes, once, each } of [
+  { bytes: 1024 * 1024, once: [8, 6, 4, 2, 0], each: [] },
+  // Five events: what is older is read by each client for itself.
+  { bytes: 1_500, once: [8, 6, 4], each: [0, 2, 4] },
+]) {
+  test(`after a hub was killed thousands share what was read once: its last events, as many as ${bytes} bytes hold`, () => {
+    const limits = { recoveryReadEvents: 2, recentBytesMax: bytes };
+    const { hub, server, store, clock, random } = recovering({ limits });
+    const clients = Array.from({ length: 20 }, () => new FakeClient(hub).connect());
+    for (let i = 1; i <= 10; i++) server.emit(i % 2 === 0 ? [clients[i]!.sid] : [], ["e", i]);
+    hub.close();
+    const reads: number[] = [];
+    const read = store.read;
+    store.read = (namespace, after, limit, done) => {
+      reads.push(after);
+      read(namespace, after, limit, done);
+    };
+    const { hub: again } = scene({ store, clock, random, limits });
+    const next = new FakeServer(again);
+    for (const client of clients) Object.assign(client, { hub: again }).connect();
+    next.emit([], ["live"]);
+    for (const [i, client] of clients.entries()) {
+      assert.equal(client.recovered, true);
+      const own = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].filter((seq) => seq % 2 === 1 || seq === i);
+      assert.deepEqual(client.read().events, [...own.map((seq) => `["e",${seq}]`), '["live"]']);
+    }
+    assert.deepEqual(reads, [...once, ...clients.flatMap(() => each)]);
+    again.assertInvariants();
+  });
+}
+
 test("a long gap is read in pieces", () => {
   const { hub, server } = recovering({ limits: { ...fromStore, recoveryReadEvents: 3 } });
   const client = new FakeClient(hub).connect();

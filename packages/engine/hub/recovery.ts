@@ -8,14 +8,12 @@
  *
  * What was read goes out before CONNECT, what was held back after it (`arrivals.ts`).
  */
-import { appendOffset, encodeEvent } from "@tideway/wire/socketio";
 import type { ClientConnection } from "./connection.ts";
 import type { Outgoing, SessionRecord, StoredEvent, StreamState } from "./contract.ts";
 import type { Departures } from "./departures.ts";
 import type { Namespace } from "./namespace.ts";
-import { decodeOffset, encodeOffset } from "./offsets.ts";
-import { Packet } from "./outgoing.ts";
-import { recentEvent } from "./recent.ts";
+import { decodeOffset } from "./offsets.ts";
+import { recentEvent, storedPacket } from "./recent.ts";
 import type { Registry } from "./registry.ts";
 import type { Seating } from "./seating.ts";
 import { concerns, firstSeq, SessionMemory } from "./session.ts";
@@ -180,12 +178,7 @@ export class Recovery {
       if (gap.after >= gap.until) return true;
       // Dense: anything else means that retention has taken some of them, perhaps all up to beyond the gap.
       if (event.seq !== gap.after + 1) return trimmed();
-      const encode = () => {
-        const { json, attachments } = event.payload;
-        const withOffset = appendOffset(json, encodeOffset(epoch, event.seq));
-        return new Packet(encodeEvent(name, null, withOffset, attachments.length), attachments);
-      };
-      if (!this.#takeOne(gap, event, encode)) return false;
+      if (!this.#takeOne(gap, event, () => storedPacket(name, epoch, event))) return false;
     }
     return true;
   }

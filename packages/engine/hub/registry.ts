@@ -5,7 +5,7 @@ import type { StreamState, StreamStore } from "./contract.ts";
 import type { HubLimits } from "./limits.ts";
 import { Namespace, StreamPhase } from "./namespace.ts";
 import type { Outbox } from "./outbox.ts";
-import { RecentEvents } from "./recent.ts";
+import { type RecentEvent, RecentEvents, readRecent } from "./recent.ts";
 import type { ClientLine, HubSocket } from "./socket.ts";
 
 /** What has happened so far; only ever grows. */
@@ -111,14 +111,22 @@ export class Registry {
   stream(name: string): Namespace {
     const namespace = this.namespace(name);
     if (namespace.phase !== StreamPhase.closed) return namespace;
-    const { store, random } = this.surroundings;
+    const { store, random, recovery, limits } = this.surroundings;
     if (store === null) {
       namespace.opened({ epoch: random.id(9), last: 0, oldest: 1 });
     } else {
       namespace.phase = StreamPhase.opening;
-      namespace.pipeline.ask<StreamState>(
-        (done) => store.open(name, done),
-        (state) => namespace.opened(state),
+      const kept = { bytesMax: limits.recentBytesMax, pageEvents: limits.recoveryReadEvents };
+      namespace.pipeline.ask<{ state: StreamState; recent: readonly RecentEvent[] }>(
+        (done) =>
+          store.open(name, (state) => {
+            if (!recovery || state.last === 0) done({ state, recent: [] });
+            else readRecent(store, name, state, kept, (recent) => done({ state, recent }));
+          }),
+        ({ state, recent }) => {
+          namespace.opened(state);
+          for (const event of recent) this.recent.keep(namespace.recent, event);
+        },
       );
     }
     return namespace;
