@@ -19,13 +19,14 @@ export function shown(request: TransportRequest, upgrade: boolean, opens: boolea
 
 /**
  * Holds the request until the application has spoken; `decided` gets it with its admission, which is null when no word
- * came in time. It is not called when the client has gone meanwhile.
+ * came in time. It is not called when the client has gone meanwhile. While the request is held, `held` has what gives it up.
  */
 export function askDoor(
   door: RequestDoor,
   clock: Clock,
   incoming: Incoming,
   request: ClientRequest,
+  held: Set<() => void>,
   decided: (incoming: Incoming) => void,
 ): void {
   const exchange = new HeldExchange(incoming.exchange);
@@ -36,10 +37,13 @@ export function askDoor(
       clock.defer(() => decide(verdict));
       return;
     }
+    if (!held.delete(giveUp)) return;
     if (!exchange.gone) decided({ ...incoming, exchange, admission: verdict && { question, verdict } });
     // Of no effect when a session was opened.
     door.over(question);
   };
+  const giveUp = () => decide(null);
+  held.add(giveUp);
   question = door.ask(request, decide);
 }
 

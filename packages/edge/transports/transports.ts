@@ -58,6 +58,8 @@ class EngineTransports implements Transports, SessionHost {
   /** What the application wished for last. */
   #wishes = "";
   #stopped = false;
+  /** What gives up each request that waits for the application's word. */
+  readonly #held = new Set<() => void>();
   #dirty: Session[] = [];
   #ended: Session[] = [];
   #scheduled = false;
@@ -112,6 +114,7 @@ class EngineTransports implements Transports, SessionHost {
 
   close(): void {
     this.#stopped = true;
+    for (const giveUp of [...this.#held]) giveUp();
     for (const session of this.#sessions.list()) session.stop();
     this.#rooms?.close();
   }
@@ -200,7 +203,7 @@ class EngineTransports implements Transports, SessionHost {
     const opens =
       incoming.sid === "" && verify(incoming, this.settings, true) === null && verifyHandshake(incoming) === null;
     const request = shown(this.#requestOf(incoming), incoming.upgrade, opens);
-    askDoor(door, this.clock, incoming, request, (asked) => this.#decided(asked, rule));
+    askDoor(door, this.clock, incoming, request, this.#held, (asked) => this.#decided(asked, rule));
   }
 
   #decided(incoming: Incoming, rule: OriginRule): void {

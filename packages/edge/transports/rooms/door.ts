@@ -47,6 +47,8 @@ export class RoomsDoor implements RoomsHost {
   readonly #bounds: RoomBounds;
   readonly #readers = new Set<RoomReader>();
   #dirty = new Set<RoomReader>();
+  /** What gives up each request that waits for the application's word. */
+  readonly #held = new Set<() => void>();
   #stopped = false;
   readonly #endTick = () => this.#flushAll();
 
@@ -124,7 +126,7 @@ export class RoomsDoor implements RoomsHost {
         fields,
         admission: null,
       } as const;
-      askDoor(door, this.clock, incoming, shown(request, false, true), ({ exchange: held, admission }) => {
+      askDoor(door, this.clock, incoming, shown(request, false, true), this.#held, ({ exchange: held, admission }) => {
         if (admission === null) then(held, RoomVerdict.later);
         else if (admission.verdict.outcome === "again") this.serve(held, rule);
         else this.#judged(held, fields, admission.verdict, allowed || admission.verdict.origin, then);
@@ -160,6 +162,7 @@ export class RoomsDoor implements RoomsHost {
   /** Every reader's answer is brought to its end; new ones are told to come again. */
   close(): void {
     this.#stopped = true;
+    for (const giveUp of [...this.#held]) giveUp();
     for (const reader of [...this.#readers]) reader.stop();
   }
 

@@ -300,6 +300,26 @@ test("an application elsewhere is shown the request first: its no is 403, its ow
   assert.equal(asks, before + 2, "asked again");
 });
 
+test("what waits for an application elsewhere is answered with 503 when the service ends, once", () => {
+  const decisions: ((verdict: Verdict | null) => void)[] = [];
+  const door: RequestDoor = {
+    ...{ asks: true, hears: false, wishes: "", over() {}, refused() {} },
+    ask: (_request, decide) => decisions.push(decide),
+  };
+  const stage = new RoomStage({ door });
+  const waiting = [
+    { path: "/socket.io/", query: "EIO=4&transport=polling" },
+    { path: "/socket.io/rooms/a/events", query: "" },
+  ].map((asked) => new FakeExchange(asked));
+  for (const exchange of waiting) stage.transports.handle(exchange);
+  const statuses = () => waiting.map(({ status }) => status);
+  assert.deepEqual([decisions.length, statuses()], [2, [0, 0]]);
+  stage.transports.close();
+  assert.deepEqual(statuses(), [503, 503]);
+  for (const decide of decisions) decide(null);
+  assert.deepEqual(statuses(), [503, 503]);
+});
+
 test("the handshake that the application decides by is the request's", () => {
   const stage = new RoomStage();
   stage.poll("?after=0&token=t", { fields: ["cookie", "s=1", "authorization", "Bearer x"], address: "192.0.2.9" });

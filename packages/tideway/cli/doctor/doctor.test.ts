@@ -47,11 +47,15 @@ suite("ports", () => {
   });
 
   test("UDP is looked at by itself", async (t) => {
+    // A port that is free for TCP, too: of all numbers the system gives each protocol what is free for that one alone.
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
     const socket = createSocket("udp4");
-    socket.bind(0, "127.0.0.1");
+    socket.bind(port, "127.0.0.1");
     await once(socket, "listening");
     t.after(() => socket.close());
-    const { port } = socket.address();
+    await new Promise((done) => server.close(done));
     const claim = { host: "127.0.0.1", port, option: "names.listen.port" };
     const findings = await examinePorts(
       [
