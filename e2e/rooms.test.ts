@@ -206,7 +206,7 @@ suite("rooms over plain HTTP", { skip: requires("chromium") }, () => {
     t.diagnostic(`${publisher.said} events, ${readers.length} readers, 0 lost, 0 repeated`);
     for (const { stop } of readers) stop();
     const closed = () => tideway.log.some((line) => line.includes("room stream closed"));
-    await until("the stream's line in the log", async () => closed());
+    await until("the stream's line in the log", async () => closed(), 60_000);
   });
 
   test("the edge killed with -9, twice: readers come back to their places, and miss nothing; keys hold", async (t) => {

@@ -112,7 +112,12 @@ async function here(since: number): Promise<HereResult> {
   return { firstAt: Math.min(...times), lastAt: all ? Math.max(...times) : null, missing: missing() };
 }
 
+/** Before the end some more is said, so that whoever missed something by the last interruption shows it. */
+const lastWords = 5;
+
 async function finish(): Promise<SurvivorsResult> {
+  const goal = said + lastWords;
+  await waitFor(() => said >= goal);
   stopped = true;
   await speaking;
   await waitFor(() => witnesses.every(({ last }) => last >= said));

@@ -58,8 +58,7 @@ class EngineTransports implements Transports, SessionHost {
   /** What the application wished for last. */
   #wishes = "";
   #stopped = false;
-  /** What gives up each request that waits for the application's word. */
-  readonly #held = new Set<() => void>();
+  readonly #held = new Set<() => void>(); // see admission.ts
   #dirty: Session[] = [];
   #ended: Session[] = [];
   #scheduled = false;
@@ -173,8 +172,6 @@ class EngineTransports implements Transports, SessionHost {
     this.heartbeats = new Heartbeats(this.clock, this.settings);
     if (this.#rooms !== null) this.#rooms.settings = this.settings;
   }
-
-  /* ---------------------------------------------------------------- a request */
 
   #serve(exchange: Exchange, rule: OriginRule): void {
     const { cors } = this.settings;
