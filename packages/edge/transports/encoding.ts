@@ -120,9 +120,8 @@ export class FrameJoiner {
 
   /** One buffer of all frames, in order. The list is kept: the caller must not change it afterwards. */
   join(list: readonly Outgoing[]): Buffer {
-    if (list.length === 1) return this.#frames(list[0]!);
     if (!this.#isLast(list)) {
-      this.#joined = Buffer.concat(list.map((packet) => this.#frames(packet)));
+      this.#joined = Buffer.concat(list.map((packet) => this.framesOf(packet)));
       this.#list = list;
     }
     return this.#joined;
@@ -134,7 +133,8 @@ export class FrameJoiner {
     this.#joined = EMPTY;
   }
 
-  #frames(packet: Outgoing): Buffer {
+  /** The frames of one packet. */
+  framesOf(packet: Outgoing): Buffer {
     return this.#deflater === null ? framesOf(packet) : deflatedFramesOf(packet, this.#deflater);
   }
 

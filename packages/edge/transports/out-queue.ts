@@ -3,12 +3,12 @@ import type { Outgoing } from "@tideway/engine/hub";
 import type { Counters } from "./counters.ts";
 import { type FrameJoiner, joinPayload } from "./encoding.ts";
 
-/** In place of an empty list: most queues are empty most of the time. */
-const none: Outgoing[] = [];
-
 export class OutQueue {
   readonly #counters: Counters;
-  #packets: Outgoing[] = none;
+  /** The only one: in a broadcast a list for each client is what a young collection has to copy. */
+  #one: Outgoing | null = null;
+  /** Two and more, all of them. */
+  #several: Outgoing[] | null = null;
   #bytes = 0;
 
   constructor(counters: Counters) {
@@ -16,7 +16,7 @@ export class OutQueue {
   }
 
   get length(): number {
-    return this.#packets.length;
+    return this.#several?.length ?? (this.#one === null ? 0 : 1);
   }
 
   get bytes(): number {
@@ -24,9 +24,12 @@ export class OutQueue {
   }
 
   push(packet: Outgoing): void {
-    // Not `none.push`; and a list of one has room for one, not for the 17 that an empty array grows to.
-    if (this.#packets === none) this.#packets = [packet];
-    else this.#packets.push(packet);
+    if (this.#several !== null) this.#several.push(packet);
+    else if (this.#one === null) this.#one = packet;
+    else {
+      this.#several = [this.#one, packet];
+      this.#one = null;
+    }
     this.#bytes += packet.bytes;
     this.#counters.queuedPackets++;
     this.#counters.queuedBytes += packet.bytes;
@@ -34,44 +37,42 @@ export class OutQueue {
 
   /** Empties it into one buffer of frames. */
   takeFrames(joiner: FrameJoiner): Buffer {
-    const packets = this.#packets;
-    const frames = joiner.join(packets);
-    const { length } = packets;
+    const one = this.#one;
     // The joiner keeps a list of several to compare the next client's with, so it is given away.
-    this.#packets = none;
-    this.#left(length, this.#bytes);
+    const frames = one === null ? joiner.join(this.#several ?? []) : joiner.framesOf(one);
+    this.clear();
     return frames;
   }
 
   /** As many from its head as fit a payload of `bytesMax`, one at least. */
   takePayload(bytesMax: number): { text: string; count: number } {
-    const payload = joinPayload(this.#packets, bytesMax);
-    let bytes = 0;
-    for (const packet of this.#packets.splice(0, payload.count)) bytes += packet.bytes;
-    if (this.#packets.length === 0) this.#packets = none;
-    this.#left(payload.count, bytes);
+    const packets = this.#list();
+    const payload = joinPayload(packets, bytesMax);
+    this.#keep(packets.slice(payload.count));
     return payload;
   }
 
   /** Drops what may be dropped; returns how many that were. */
   dropVolatile(): number {
-    const kept = this.#packets.filter((packet) => !packet.volatile);
-    const dropped = this.#packets.length - kept.length;
-    const bytes = kept.reduce((sum, packet) => sum + packet.bytes, 0);
-    this.#packets = kept.length === 0 ? none : kept;
-    this.#left(dropped, this.#bytes - bytes);
-    return dropped;
+    const { length } = this;
+    this.#keep(this.#list().filter((packet) => !packet.volatile));
+    return length - this.length;
   }
 
   clear(): void {
-    const { length } = this.#packets;
-    this.#packets = none;
-    this.#left(length, this.#bytes);
+    this.#counters.queuedPackets -= this.length;
+    this.#counters.queuedBytes -= this.#bytes;
+    this.#one = null;
+    this.#several = null;
+    this.#bytes = 0;
   }
 
-  #left(packets: number, bytes: number): void {
-    this.#bytes -= bytes;
-    this.#counters.queuedPackets -= packets;
-    this.#counters.queuedBytes -= bytes;
+  #list(): readonly Outgoing[] {
+    return this.#several ?? (this.#one === null ? [] : [this.#one]);
+  }
+
+  #keep(packets: readonly Outgoing[]): void {
+    this.clear();
+    for (const packet of packets) this.push(packet);
   }
 }
