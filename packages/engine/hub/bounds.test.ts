@@ -1,7 +1,7 @@
 /** What is bounded, and what happens at each bound. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeClient, FakeLine, FakeServer, handshake, recovering, scene } from "./testing.ts";
+import { FakeClient, FakeLine, FakeServer, handshake, payloadOf, recovering, scene } from "./testing.ts";
 
 test("connections: one too many is closed at once, and there is room again when one has gone", () => {
   const { hub } = scene({ limits: { connectionsMax: 2 } });
@@ -43,6 +43,25 @@ test("attachments: a packet that announces too many ends the connection before t
   assert.equal(server.take("event")[0]?.payload.attachments.length, 2);
   client.line.say(`53-["three",${place(0)},${place(1)},${place(2)}]`);
   assert.equal(client.line.reason, "parse error");
+});
+
+test("acknowledgements: the oldest is forgotten without harm, unless its answer comes after all: then its client's line ends", () => {
+  const { hub } = scene({ limits: { acknowledgementsMax: 2 } });
+  const server = new FakeServer(hub);
+  const client = new FakeClient(hub).connect();
+  for (const id of [7, 8, 9]) client.line.say(`2${id}["ask"]`);
+  const [first, second, third] = server.take("event");
+  const reply = (ack: number | null | undefined) =>
+    server.port.send({ type: "reply", socket: client.sid, ack: ack!, payload: payloadOf("yes") });
+  client.line.take();
+  for (const event of [second, third]) reply(event?.ack);
+  assert.deepEqual(client.line.take(), ['38["yes"]', '39["yes"]']);
+  reply(third?.ack);
+  assert.equal(client.line.reason, null, "an answer that was given twice is none of these");
+  reply(first?.ack);
+  assert.equal(client.line.reason, "transport close");
+  assert.equal(hub.status().counters.unanswered, 1);
+  hub.assertInvariants();
 });
 
 for (const recovery of [true, false]) {

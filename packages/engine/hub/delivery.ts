@@ -5,6 +5,7 @@
 import { appendOffset, encodeAck, encodeEvent } from "@tideway/wire/socketio";
 import type { Answers } from "./answers.ts";
 import type { Committed, Payload, PublishFault, ToHub } from "./contract.ts";
+import type { Departures } from "./departures.ts";
 import type { Namespace } from "./namespace.ts";
 import { encodeOffset } from "./offsets.ts";
 import { Packet, payloadWeight } from "./outgoing.ts";
@@ -20,11 +21,13 @@ export class Delivery {
   readonly #registry: Registry;
   readonly #sessions: Sessions;
   readonly #answers: Answers;
+  readonly #departures: Departures;
 
-  constructor(registry: Registry, sessions: Sessions, answers: Answers) {
+  constructor(registry: Registry, sessions: Sessions, answers: Answers, departures: Departures) {
     this.#registry = registry;
     this.#sessions = sessions;
     this.#answers = answers;
+    this.#departures = departures;
   }
 
   emit(seat: ServerSeat, emit: Emit): void {
@@ -49,11 +52,18 @@ export class Delivery {
     }
   }
 
-  /** A server's answer to a client's event: behind what the server emitted before, and so behind its commit. */
+  /**
+   * A server's answer to a client's event: behind what the server emitted before, and so behind its commit. An answer whose
+   * place is forgotten cannot reach the client.
+   */
   reply(socketId: string, ack: number, payload: Payload): void {
     const socket = this.#registry.sockets.get(socketId);
-    const id = socket?.acks?.get(ack);
-    if (socket === undefined || id === undefined) return;
+    if (socket === undefined) return;
+    const id = socket.acks?.get(ack);
+    if (id === undefined) {
+      if (ack <= socket.forgottenAck) this.#departures.leaveWaiting(socket);
+      return;
+    }
     socket.acks?.delete(ack);
     socket.owed?.delete(ack);
     const { json, attachments } = payload;

@@ -93,8 +93,17 @@ export class Departures {
       if (owed === null) continue;
       for (const by of owed.values()) if (by === seat) lines.add(connection as ClientConnection);
     }
-    this.#registry.counters.unanswered += lines.size;
-    for (const line of lines) this.closeLine(line, "transport close");
+    for (const line of lines) this.#closeUnanswered(line);
+  }
+
+  /** An answer that this client waits for can no longer reach it: the same is done, for the same reason. */
+  leaveWaiting({ connection }: HubSocket): void {
+    this.#closeUnanswered(connection as ClientConnection);
+  }
+
+  #closeUnanswered(line: ClientConnection): void {
+    this.#registry.counters.unanswered++;
+    this.closeLine(line, "transport close");
   }
 
   /** Closes the line of that id, because its server wishes so. Rare: lines are not kept by their ids. */

@@ -101,7 +101,7 @@ export class Hub implements ConnectionEvents {
     this.#departures = new Departures(registry, this.#sessions, this.#answers, this.#seating);
     const recoveries = new Recovery(registry, this.#sessions, this.#departures, this.#seating);
     this.#arrivals = new Arrivals(registry, this.#sessions, this.#seating, this.#departures, recoveries);
-    this.#delivery = new Delivery(registry, this.#sessions, this.#answers);
+    this.#delivery = new Delivery(registry, this.#sessions, this.#answers, this.#departures);
     this.#rooms = new Rooms(registry, this.#sessions, this.#departures);
     this.#presence = new Presence(registry);
     this.#door = new Door(registry.surroundings);
@@ -298,6 +298,7 @@ export class Hub implements ConnectionEvents {
         if (oldest !== undefined) {
           socket.acks.delete(oldest);
           socket.owed?.delete(oldest);
+          socket.forgottenAck = oldest;
         }
       }
     }

@@ -26,7 +26,7 @@ export const hubLimits = Object.freeze({
   pendingBytesMax: 64 * 1024 * 1024,
   /** UTF-16 units of `socket.data` as JSON; a larger one is not kept. */
   dataLengthMax: 64 * 1024,
-  /** Answers that the client of one socket waits for; beyond it the oldest is forgotten. */
+  /** Answers that the client of one socket waits for; beyond it the oldest is forgotten, and if it is given after all, the line ends. */
   acknowledgementsMax: 10_000,
   /** Emits of one server that wait for clients' answers; beyond it the oldest is given up. */
   answersMax: 10_000,

@@ -94,6 +94,8 @@ export class HubSocket {
   missed: Outgoing[] | null = null;
   /** The client's packet ids, by the hub's numbers of acknowledgements. */
   acks: Map<number, number> | null = null;
+  /** The highest number that made room for a newer one: an answer to it comes too late. 0 when none did. */
+  forgottenAck = 0;
   /** Those of them whose event has been handled without an answer so far, and by whom: nobody else can give it. */
   owed: Map<number, Seat> | null = null;
   /** Emits that wait for an answer of this client. */
