@@ -7,7 +7,7 @@ import { openRooms } from "./load/room.ts";
 import { rounds, table } from "./measure/table.ts";
 import { servers } from "./realtime-servers.ts";
 
-const count = 5;
+const count = 9;
 const clients = 1000;
 const inFlights = [1, 16] as const;
 const bytes = 100;

@@ -10,7 +10,7 @@ import { type BarFigure, barsOf } from "./measure/bars.ts";
 import { medians, type Row, rounds, table } from "./measure/table.ts";
 import { nchan, type PlaceKind, servers } from "./realtime-servers.ts";
 
-const count = 5;
+const count = 9;
 const inFlights = [1, 16] as const;
 const sizes = [1000, 10_000] as const;
 const bytes = 100;

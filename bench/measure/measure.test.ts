@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
 import { cpuOf, processTree } from "./cpu.ts";
-import { table } from "./table.ts";
+import { rounds, table } from "./table.ts";
 
 test("a process's CPU time agrees with what the process says of itself", () => {
   const { user, system } = process.cpuUsage();
@@ -17,6 +17,20 @@ test("a process's children count as its own", async () => {
   assert.deepEqual(processTree(process.pid).includes(child.pid!), true);
   child.kill();
   await once(child, "close");
+});
+
+test("in each round every contender has its turn, and each has the first one", async () => {
+  const turns: string[] = [];
+  const rows = await rounds(3, [{ name: "a" }, { name: "b" }, { name: "c" }], async ({ name }) => [turns.push(name)]);
+  assert.deepEqual(turns, [..."abc", ..."bca", ..."cab"]);
+  assert.deepEqual(
+    rows.map(({ name, rounds: [first, second, third] }) => [name, first, second, third]),
+    [
+      ["a", [1], [6], [8]],
+      ["b", [2], [4], [9]],
+      ["c", [3], [5], [7]],
+    ],
+  );
 });
 
 test("a table shows medians, and ours divided by each other's", () => {

@@ -13,7 +13,10 @@ export interface Row {
   readonly rounds: readonly (readonly number[])[];
 }
 
-/** The figures of `count` rounds, in each of which every contender has its turn, so that a change of the machine's mood meets all. */
+/**
+ * The figures of `count` rounds, in each of which every contender has its turn, so that a change of the machine's mood meets
+ * all. Each round begins with another one: what stands before a turn is no contender's own luck.
+ */
 export async function rounds<C extends { readonly name: string }>(
   count: number,
   contenders: readonly C[],
@@ -21,7 +24,10 @@ export async function rounds<C extends { readonly name: string }>(
 ): Promise<Row[]> {
   const rows = contenders.map(({ name }): { name: string; rounds: (readonly number[])[] } => ({ name, rounds: [] }));
   for (let round = 0; round < count; round++) {
-    for (const [index, contender] of contenders.entries()) rows[index]!.rounds.push(await measure(contender));
+    for (let turn = 0; turn < contenders.length; turn++) {
+      const index = (round + turn) % contenders.length;
+      rows[index]!.rounds.push(await measure(contenders[index]!));
+    }
   }
   return rows;
 }
