@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, watch, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, watch, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -21,7 +21,7 @@ function folderFor(t: TestContext): string {
 async function stopAt(landmark: string, folder: string, file: string): Promise<{ code: number | null; out: string }> {
   const data = join(folder, "data");
   mkdirSync(data);
-  const child = spawn(process.execPath, [join(repository, "packages/tideway/bin/tideway.ts"), "start", file], {
+  const child = spawn(process.execPath, [join(repository, "packages/tideway/bin/tideway.mjs"), "start", file], {
     cwd: repository,
     stdio: ["ignore", "pipe", "pipe"],
     timeout: 20_000,
@@ -148,4 +148,23 @@ test("an application that ends again and again stays in the status, with its res
     assert.equal(instance?.id, "web-1");
     return instance.state === "failed" && instance.restarts !== 0;
   });
+});
+
+test("after a start that ended by kill -9 its threads and instances find their modules compiled in the data directory", async (t) => {
+  const folder = folderFor(t);
+  const shown = join(folder, "shown");
+  const command = JSON.stringify(
+    `node -e "fs.writeFileSync('${shown}', process.env.NODE_COMPILE_CACHE); http.createServer((_, a) => a.end()).listen(process.env.PORT)"`,
+  );
+  const file = writeConfiguration(
+    folder,
+    `{ listen: [{ port: 0 }], console: false, services: { web: { command: ${command} }, live: { realtime: { service: "web" } } },
+      sites: { "*": { "/": "web", "/socket.io": "live" } } }`,
+  );
+  const server = await RunningTideway.start(file);
+  server.process.kill("SIGKILL");
+  await once(server.process, "close");
+  const compiled = join(folder, "data", "compiled");
+  assert.equal(readFileSync(shown, "utf8"), compiled);
+  assert.notEqual(readdirSync(compiled, { recursive: true }).length, 0);
 });

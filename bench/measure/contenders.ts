@@ -25,7 +25,7 @@ export interface Whole extends Contender {
   readonly console: string;
 }
 
-export const tidewayBin = fileURLToPath(new URL("../../packages/tideway/bin/tideway.ts", import.meta.url));
+export const tidewayBin = fileURLToPath(new URL("../../packages/tideway/bin/tideway.mjs", import.meta.url));
 
 /** A folder of the benchmark's own, gone with its process at the latest. */
 export function temporaryFolder(): string {

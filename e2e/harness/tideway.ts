@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 export const repository = fileURLToPath(new URL("../../", import.meta.url));
-const command = join(repository, "packages/tideway/bin/tideway.ts");
+const command = join(repository, "packages/tideway/bin/tideway.mjs");
 const startLimitMs = 60_000;
 
 export interface Addresses {

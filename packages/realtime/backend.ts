@@ -2,6 +2,7 @@
  * The way to a hub, and the one over a link: to the edge's hub, in a process that Tideway started. The other, a hub of our
  * own, is in `own-hub.ts`.
  */
+import { flushCompileCache } from "node:module";
 import { silentLogger } from "@tideway/base";
 import { systemClock } from "@tideway/edge/clock";
 import { connectLink, LinkState } from "@tideway/edge/link";
@@ -32,6 +33,9 @@ export interface HubEvents {
   onLost(): void;
 }
 
+/** How long after this process has joined its compiled code is written, where Tideway, or somebody else, has it kept. */
+const keepCompiledMs = 1_000;
+
 /** Joins the hub at `address`. */
 export function joinHub(
   session: HubSession,
@@ -40,6 +44,7 @@ export function joinHub(
   events: HubEvents,
 ): Backend {
   const elsewhere = createElsewhere(options.path);
+  let joined = false;
   const link = connectLink({
     address,
     instance: options.instance ?? process.env["TIDEWAY_INSTANCE"] ?? `pid ${process.pid}`,
@@ -50,6 +55,9 @@ export function joinHub(
       // Before requests are let in: one to a room would find that nobody has opened any.
       session.joined();
       events.onJoined();
+      // Otherwise an orderly end writes it, and many an application ends by a signal.
+      if (!joined) setTimeout(flushCompileCache, keepCompiledMs).unref();
+      joined = true;
     },
     clock: systemClock,
     logger: options.logger ?? silentLogger,

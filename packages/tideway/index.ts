@@ -1,4 +1,4 @@
-/** Front door of the package `tideway`: what a configuration file imports. The command line is `bin/tideway.ts`. */
+/** Front door of the package `tideway`: what a configuration file imports. The command line is `bin/tideway.mjs`. */
 import type { TidewayConfig } from "./config/index.ts";
 
 export type { TidewayConfig } from "./config/index.ts";

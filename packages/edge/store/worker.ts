@@ -1,5 +1,6 @@
 /** The store's thread: runs batches on the database, one after another, so that the event loop never waits for the disk. */
 import { randomBytes } from "node:crypto";
+import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { StreamDatabase } from "./database.ts";
 import type { Batch, Trim, WorkerMessage, WorkerOptions } from "./operations.ts";
@@ -36,6 +37,8 @@ try {
     }
   });
   say({ kind: "ready", changed: database.takeChanged() });
+  // For the start after a kill.
+  flushCompileCache();
 } catch (error) {
   failed(error);
 }

@@ -70,15 +70,14 @@ export class Arrivals {
     socket.state = SocketState.accepted;
     const namespace = this.#registry.stream(socket.namespace);
     const { session } = socket;
-    if (session === null) {
+    if (session === null || socket.recovered) {
+      if (session !== null) this.#sessions.takeUp(socket);
       namespace.pipeline.run(() => this.#welcome(socket, namespace));
       return;
     }
-    if (!socket.recovered) {
-      socket.pid = this.#registry.surroundings.random.id(18);
-      this.#registry.sessions.set(socket.pid, socket);
-      session.startSeq = namespace.pipeline.idle ? namespace.lastSeq : atCommit;
-    }
+    socket.pid = this.#registry.surroundings.random.id(18);
+    this.#registry.sessions.set(socket.pid, socket);
+    session.startSeq = namespace.pipeline.idle ? namespace.lastSeq : atCommit;
     const { pid, namespace: name } = socket;
     namespace.pipeline.ask<boolean>(
       (done) => this.#sessions.begin(socket, session.record(pid, socket.id, name, socket.data), done),
@@ -116,11 +115,7 @@ export class Arrivals {
     if (socket.gone) return;
     if (session.startSeq === atCommit) session.startSeq = namespace.lastSeq;
     if (saved) return;
-    // No room for the record. A new session cannot be taken up later; an old one has a record that is true, for now.
-    if (socket.recovered) {
-      this.#sessions.save(socket);
-      return;
-    }
+    // No room for the record: the session cannot be taken up later.
     this.#registry.sessions.delete(socket.pid);
     socket.pid = "";
     socket.session = null;

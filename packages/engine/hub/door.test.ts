@@ -58,6 +58,37 @@ test("before the first server has said what it wants, requests wait, and then be
   assert.equal(hub.door.asks, false);
 });
 
+test("of those who waited fifty are let in a turn, the first first, so that the first is served before the last is begun", () => {
+  const { clock, hub, join } = open();
+  const order: number[] = [];
+  for (let n = 0; n < 120; n++) hub.door.ask(request, (verdict) => verdict?.outcome === "again" && order.push(n));
+  join(false);
+  assert.equal(order.length, 50);
+  join(false);
+  assert.equal(order.length, 50, "another server's word does not hurry them");
+  clock.advance(0);
+  assert.deepEqual(
+    order,
+    Array.from({ length: 120 }, (_, n) => n),
+  );
+});
+
+test("a server that asks is shown those who waited fifty a turn, another gets those of one that goes meanwhile", () => {
+  const { clock, hub, join, ask } = open();
+  const first = join(true);
+  first.port.gone();
+  for (let n = 0; n < 120; n++) ask();
+  const second = join(true);
+  const shown = ({ heard }: typeof first) => heard.filter(({ type }) => type === "request").length;
+  assert.equal(shown(second), 50);
+  second.port.gone();
+  const third = join(true);
+  clock.advance(0);
+  assert.deepEqual([shown(second), shown(third)], [50, 120]);
+  hub.close();
+  assert.equal(clock.pendingCount, 0);
+});
+
 test("a request that nobody decides on is given up after 10 s", () => {
   const { clock, join, decided, ask, warned } = open();
   ask();

@@ -12,6 +12,11 @@ import type { ClientRequest, RequestDoor, RequestRefusal, Verdict } from "./requ
 import type { ServerSeat } from "./seat.ts";
 
 const decideMs = 10_000;
+/**
+ * Of those who waited, so many are let in at once, and then what they say is heard before the next: all of thousands at once
+ * would be served in step, and the first would wait for the last.
+ */
+const putAtOnce = 50;
 
 interface Question {
   readonly request: ClientRequest;
@@ -33,6 +38,8 @@ export class Door implements RequestDoor {
   /** What all that are there wish, or, when none is, what the last one did; null before the first. */
   #all: Wishes | null = null;
   #numbers = 0;
+  /** Some of those who waited are still to be let in. */
+  #putting = false;
   /** Nobody has judged in time, and the log says so: once, until somebody does again. */
   #silent = false;
 
@@ -133,9 +140,25 @@ export class Door implements RequestDoor {
   }
 
   #putWaiting(): void {
+    if (this.#putting) return;
+    let left = putAtOnce;
     for (const [number, question] of this.#questions) {
-      if (question.seat === null && question.decide !== null) this.#put(number, question);
+      if (question.seat !== null || question.decide === null) continue;
+      if (left-- === 0) {
+        this.#putRest();
+        return;
+      }
+      this.#put(number, question);
     }
+  }
+
+  #putRest(): void {
+    const { clock, outbox } = this.#surroundings;
+    this.#putting = true;
+    clock.defer(() => {
+      this.#putting = false;
+      outbox.run(() => this.#putWaiting());
+    });
   }
 
   #put(number: number, question: Question): void {

@@ -20,6 +20,8 @@ export class Sessions {
   readonly #registry: Registry;
   /** When each living session was last written; the oldest first. */
   readonly #written = new Map<HubSocket, number>();
+  /** Taken up, and not written since: nobody knows how old their records are. */
+  readonly #takenUp = new Set<HubSocket>();
   #timer: Timer | null = null;
 
   constructor(registry: Registry) {
@@ -39,7 +41,16 @@ export class Sessions {
     this.#write(this.#registry.namespace(socket.namespace), record);
   }
 
-  /** Writes a record for the first time, or for the first time after the client came back. */
+  /**
+   * The client came back, and its record is true as it was found. It is written again with the next look, not now: after a
+   * kill all clients come back at once, and a record costs as much as the rest of a return in the store.
+   */
+  takeUp(socket: HubSocket): void {
+    this.#takenUp.add(socket);
+    this.#lookLater();
+  }
+
+  /** Writes a record for the first time. */
   begin(socket: HubSocket, record: SessionRecord, done: (saved: boolean) => void): void {
     this.#registry.namespaces.get(socket.namespace)?.unsaved.delete(record.pid);
     this.#registry.surroundings.store?.saveSession(record, (saved) => {
@@ -72,6 +83,7 @@ export class Sessions {
   /** The socket is gone; its record stays. */
   forget(socket: HubSocket): void {
     this.#written.delete(socket);
+    this.#takenUp.delete(socket);
   }
 
   /** To be called before each append: what the store had no room for goes first. */
@@ -86,6 +98,7 @@ export class Sessions {
     this.#timer?.cancel();
     this.#timer = null;
     this.#written.clear();
+    this.#takenUp.clear();
   }
 
   #write(namespace: Namespace, record: SessionRecord): void {
@@ -100,8 +113,13 @@ export class Sessions {
 
   #seen(socket: HubSocket): void {
     if (socket.gone) return;
+    this.#takenUp.delete(socket);
     this.#written.delete(socket);
     this.#written.set(socket, this.#registry.surroundings.clock.now());
+    this.#lookLater();
+  }
+
+  #lookLater(): void {
     this.#timer ??= this.#registry.surroundings.clock.after(refreshLookMs, () => this.#refresh());
   }
 
@@ -110,10 +128,14 @@ export class Sessions {
     const due = clock.now() - limits.sessionRefreshMs;
     this.#timer = null;
     let left = refreshPerLook;
-    for (const [socket, at] of this.#written) {
-      if (at > due || left-- === 0) break;
+    for (const socket of this.#takenUp) {
+      if (left-- === 0) break;
       this.save(socket);
     }
-    if (this.#written.size > 0) this.#timer ??= clock.after(refreshLookMs, () => this.#refresh());
+    for (const [socket, at] of this.#written) {
+      if (at > due || left-- <= 0) break;
+      this.save(socket);
+    }
+    if (this.#written.size + this.#takenUp.size > 0) this.#lookLater();
   }
 }

@@ -5,10 +5,11 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { type Clock, OperatorError } from "@tideway/base";
+import { createServer } from "./http.ts";
 import { hasToken, type MetricsAccess, MetricsPage, type Scrape } from "./metrics.ts";
 import { loginPage, statusPage, statusScript, statusStyle } from "./page.ts";
 import type { StatusReport } from "./report.ts";

@@ -6,12 +6,12 @@
 
 import { createHash } from "node:crypto";
 import { chmodSync, rmSync } from "node:fs";
-import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { OperatorError, type OperatorErrorCode, type OperatorErrorDetails } from "@tideway/base";
 import type { Balance } from "@tideway/engine/balancing";
 import { ConfigurationFault } from "../config/index.ts";
+import { createServer, request } from "./http.ts";
 import type { InstanceReport, ReloadReport, StatusReport } from "./report.ts";
 
 const answerTimeoutMs = 5_000;
