@@ -13,7 +13,7 @@ import type { Outgoing, SessionRecord, StoredEvent, StreamState } from "./contra
 import type { Departures } from "./departures.ts";
 import type { Namespace } from "./namespace.ts";
 import { decodeOffset } from "./offsets.ts";
-import { recentEvent, storedPacket } from "./recent.ts";
+import { type RecentEvent, recentEvent, storedPacket } from "./recent.ts";
 import type { Registry } from "./registry.ts";
 import type { Seating } from "./seating.ts";
 import { concerns, firstSeq, SessionMemory } from "./session.ts";
@@ -25,6 +25,8 @@ interface Gap {
   readonly socket: HubSocket;
   readonly namespace: Namespace;
   readonly record: SessionRecord;
+  /** Rooms that it is or was in, its own among them: most of what others got was for none of these. */
+  readonly rooms: ReadonlySet<string>;
   /** Events after this are still to be read. */
   after: number;
   /** Events after this are live. */
@@ -38,9 +40,6 @@ interface Gap {
 
 /** Why a session could not be taken up: the counter's name. */
 type Unrecovered = "unrecoveredSession" | "unrecoveredOffset" | "unrecoveredTrimmed" | "unrecoveredTooMuch";
-
-/** Where an event stands and whom it was for. */
-type Place = Pick<StoredEvent, "seq" | "rooms" | "except">;
 
 export class Recovery {
   readonly #registry: Registry;
@@ -123,6 +122,7 @@ export class Recovery {
       socket,
       namespace,
       record,
+      rooms: new Set([record.socket, ...record.rooms.map(({ room }) => room)]),
       after,
       until,
       missed: [],
@@ -161,14 +161,14 @@ export class Recovery {
     while (gap.after < gap.until) {
       const event = recentEvent(recent, gap.after + 1);
       if (event === null) return true;
-      if (!this.#takeOne(gap, event, () => event.packet)) return false;
+      if (!this.#takeOne(gap, event)) return false;
     }
     return true;
   }
 
   /** False when the gap cannot be filled. */
   #takeStored(gap: Gap, events: readonly StoredEvent[], state: StreamState): boolean {
-    const { name, epoch } = gap.namespace;
+    const { epoch } = gap.namespace;
     const trimmed = () => {
       gap.fault = "unrecoveredTrimmed";
       return false;
@@ -178,18 +178,21 @@ export class Recovery {
       if (gap.after >= gap.until) return true;
       // Dense: anything else means that retention has taken some of them, perhaps all up to beyond the gap.
       if (event.seq !== gap.after + 1) return trimmed();
-      if (!this.#takeOne(gap, event, () => storedPacket(name, epoch, event))) return false;
+      if (!this.#takeOne(gap, event)) return false;
     }
     return true;
   }
 
   /** The next event of the gap. False when that is one, or some bytes, too many. */
-  #takeOne(gap: Gap, event: Place, encode: () => Outgoing): boolean {
+  #takeOne(gap: Gap, event: RecentEvent | StoredEvent): boolean {
     const { limits } = this.#registry.surroundings;
     gap.after = event.seq;
     if (++gap.looked > limits.recoveryEventsMax) return false;
+    // Thousands that come back at once each look at what was for each of the others: before all else, a look at the name.
+    if (event.rooms.length === 1 && !gap.rooms.has(event.rooms[0]!)) return true;
     if (!concerns(gap.record, event)) return true;
-    const packet = encode();
+    const { name, epoch } = gap.namespace;
+    const packet = "packet" in event ? event.packet : storedPacket(name, epoch, event);
     gap.missed.push(packet);
     gap.bytes += packet.bytes;
     return gap.bytes <= limits.recoveryBytesMax;
