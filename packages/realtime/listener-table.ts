@@ -6,7 +6,7 @@
 import type { EventEmitter } from "node:events";
 
 interface Inside {
-  _events: object | undefined;
+  _events: Record<string, unknown> | undefined;
   _eventsCount: number;
 }
 
@@ -31,6 +31,12 @@ delete (ErrorTable.prototype as { constructor?: unknown }).constructor;
 /** The same as `emitter.on("error", listener)` right after its construction, and room for a few more. */
 export function listenToErrors(emitter: EventEmitter, listener: () => void): void {
   const inside = emitter as unknown as Inside;
-  inside._events = new ErrorTable(listener);
+  inside._events = new ErrorTable(listener) as unknown as Record<string, unknown>;
   inside._eventsCount = 1;
+}
+
+/** The one listener of `name`, as `rawListeners` has it, without a list made for it; null when there are several, or none. */
+export function onlyListener(emitter: EventEmitter, name: string): ((...args: never[]) => unknown) | null {
+  const found = (emitter as unknown as Inside)._events?.[name];
+  return typeof found === "function" ? (found as (...args: never[]) => unknown) : null;
 }

@@ -11,6 +11,8 @@ export class OwedAnswers {
   readonly #clock: Clock;
   /** By the hub's number: when the event came, the oldest first. Older ones than the patience are forgotten. */
   readonly #since = new Map<number, number>();
+  /** When those that are too old were forgotten last. */
+  #prunedAt = 0;
   #timer: Timer | null = null;
   #settled: (() => void) | null = null;
 
@@ -20,11 +22,16 @@ export class OwedAnswers {
 
   owe(ack: number): void {
     const now = this.#clock.now();
+    if (now - this.#prunedAt >= patienceMs) this.#prune(now);
+    this.#since.set(ack, now);
+  }
+
+  #prune(now: number): void {
+    this.#prunedAt = now;
     for (const [old, since] of this.#since) {
-      if (now - since < patienceMs) break;
+      if (now - since < patienceMs) return;
       this.#since.delete(old);
     }
-    this.#since.set(ack, now);
   }
 
   given(ack: number): void {

@@ -6,7 +6,7 @@ import { createServer, type Server as HttpServer } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { Logger } from "@tideway/base";
 import { silentLogger } from "@tideway/base";
-import { systemClock } from "@tideway/edge/clock";
+import { loopClock } from "@tideway/edge/clock";
 import type { DisconnectReason } from "@tideway/engine/hub";
 import { type Backend, joinHub } from "./backend.ts";
 import type { SocketId } from "./broadcast-operator.ts";
@@ -84,7 +84,7 @@ export class Server<
           this._nsps.get(name)?._onServerSideEmit(answerable(this.#session, args, ask));
         },
       },
-      systemClock,
+      loopClock,
     );
     this.#directory = new NamespaceDirectory(this, this.#session, this.#options.cleanupEmptyChildNamespaces === true);
     this.sockets = this.#directory.main;

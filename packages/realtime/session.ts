@@ -327,8 +327,10 @@ function parsePayload(
   payload: { json: string; attachments: readonly Uint8Array[] },
   role: "event" | "answer",
 ): unknown[] | null {
+  let { attachments } = payload;
   // Node's users know binary arguments as Buffers.
-  const attachments = payload.attachments.map((bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  if (attachments.length > 0)
+    attachments = attachments.map((bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   const parsed = parseArguments(payload.json, attachments, role);
   return parsed.ok ? parsed.args : null;
 }

@@ -6,6 +6,7 @@
  * never have handled the event, the hub would give the event to the next process, and that would die as well.
  */
 import type { EventEmitter } from "node:events";
+import { onlyListener } from "./listener-table.ts";
 
 type Callable = (...args: never[]) => unknown;
 
@@ -23,6 +24,11 @@ export function callUser<F extends Callable>(self: unknown, run: F, args: Parame
 
 /** Calls every listener of `name`, each on its own. Says whether there were any. */
 export function callListeners(emitter: EventEmitter, name: string, args: readonly unknown[]): boolean {
+  const only = onlyListener(emitter, name);
+  if (only !== null) {
+    callUser(emitter, only, args as never[]);
+    return true;
+  }
   const listeners = emitter.rawListeners(name);
   for (const listener of listeners) callUser(emitter, listener as Callable, args as never[]);
   return listeners.length > 0;

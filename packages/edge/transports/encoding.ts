@@ -4,9 +4,19 @@
  */
 import type { Outgoing } from "@tideway/engine/hub";
 import { binaryForPolling, PacketType, payloadSeparator } from "@tideway/wire/engineio";
-import { encodeBinary, encodeDeflated, encodeFrame, encodeText, Opcode } from "@tideway/wire/websocket";
+import {
+  encodeBinary,
+  encodeDeflated,
+  encodeFrame,
+  encodeText,
+  Opcode,
+  textFrameBytes,
+  writeText,
+} from "@tideway/wire/websocket";
 import { Deflater } from "./deflate.ts";
 import type { DeflateSettings } from "./options.ts";
+
+const message = PacketType.message.charCodeAt(0);
 
 /** What hangs on `Outgoing.wire`. */
 class Wire {
@@ -38,10 +48,30 @@ export function controlPacket(text: string): Outgoing {
 export function framesOf(packet: Outgoing): Buffer {
   const wire = wireOf(packet);
   if (wire.frames !== null) return wire.frames;
-  const text = encodeText(PacketType.message + packet.text);
-  wire.frames =
-    packet.attachments.length === 0 ? text : Buffer.concat([text, ...packet.attachments.map((a) => encodeBinary(a))]);
+  if (packet.attachments.length === 0) {
+    wire.frames = Buffer.allocUnsafe(textFrameBytes(packet.bytes));
+    writeText(wire.frames, 0, message, packet.text, packet.bytes);
+  } else {
+    const text = encodeText(PacketType.message + packet.text);
+    wire.frames = Buffer.concat([text, ...packet.attachments.map((a) => encodeBinary(a))]);
+  }
   return wire.frames;
+}
+
+/**
+ * Many answers to one client in one tick: their frames are nobody else's, and are written where they leave from. Null when
+ * there is something else among them.
+ */
+function framesOfAnswers(packets: readonly Outgoing[]): Buffer<ArrayBuffer> | null {
+  let bytes = 0;
+  for (const packet of packets) {
+    if (packet.personal !== true || packet.attachments.length > 0) return null;
+    bytes += textFrameBytes(packet.bytes);
+  }
+  const frames = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const packet of packets) at = writeText(frames, at, message, packet.text, packet.bytes);
+  return frames;
 }
 
 /** The same for clients that take compressed messages: made once for all of them. What is too small goes as it is. */
@@ -121,7 +151,8 @@ export class FrameJoiner {
   /** One buffer of all frames, in order. The list is kept: the caller must not change it afterwards. */
   join(list: readonly Outgoing[]): Buffer {
     if (!this.#isLast(list)) {
-      this.#joined = Buffer.concat(list.map((packet) => this.framesOf(packet)));
+      const answers = this.#deflater === null ? framesOfAnswers(list) : null;
+      this.#joined = answers ?? Buffer.concat(list.map((packet) => this.framesOf(packet)));
       this.#list = list;
     }
     return this.#joined;

@@ -63,8 +63,10 @@ export interface Outgoing {
   readonly volatile: boolean;
   /** False when the server asked that its frames are not compressed. */
   readonly compress: boolean;
-  /** What it counts for in an out-queue. */
+  /** Of the text as UTF-8 and of the attachments: what it counts for in an out-queue. */
   readonly bytes: number;
+  /** True when no other client gets it: its bytes need not be made apart from those that they leave with. */
+  readonly personal?: boolean;
   wire: unknown;
 }
 

@@ -67,7 +67,13 @@ export class Delivery {
     socket.acks?.delete(ack);
     socket.owed?.delete(ack);
     const { json, attachments } = payload;
-    const packet = new Packet(encodeAck(socket.namespace, id, json, attachments.length), attachments);
+    const packet = new Packet(
+      encodeAck(socket.namespace, id, json, attachments.length),
+      attachments,
+      false,
+      true,
+      true,
+    );
     this.#registry.namespace(socket.namespace).pipeline.run(() => socket.sink.send(packet));
   }
 

@@ -9,10 +9,17 @@ export class Packet implements Outgoing {
   readonly volatile: boolean;
   readonly compress: boolean;
   readonly bytes: number;
+  readonly personal: boolean;
   /** The transports' own: a slot that is there from the start, so that all packets have one shape. */
   wire: unknown = null;
 
-  constructor(text: string, attachments: readonly Uint8Array[] = NONE, volatile = false, compress = true) {
+  constructor(
+    text: string,
+    attachments: readonly Uint8Array[] = NONE,
+    volatile = false,
+    compress = true,
+    personal = false,
+  ) {
     this.text = text;
     this.attachments = attachments;
     this.volatile = volatile;
@@ -20,6 +27,7 @@ export class Packet implements Outgoing {
     let bytes = Buffer.byteLength(text);
     for (const attachment of attachments) bytes += attachment.length;
     this.bytes = bytes;
+    this.personal = personal;
   }
 }
 

@@ -21,6 +21,25 @@ export function encodeText(text: string): Buffer {
   return frame;
 }
 
+/** Bytes of the frame that {@link writeText} writes. */
+export function textFrameBytes(textBytes: number): number {
+  return headLength(1 + textBytes) + 1 + textBytes;
+}
+
+/**
+ * Writes a whole text message as a server's frame into `frames`, at `at`; returns where it ends. The message is `first`, a
+ * code of ASCII, and behind it `text`, which has `textBytes` bytes as UTF-8: it is neither joined nor measured for this.
+ */
+export function writeText(frames: Buffer, at: number, first: number, text: string, textBytes: number): number {
+  const head = headLength(1 + textBytes);
+  writeHead(frames, FIN | Opcode.text, 0, 1 + textBytes, at);
+  frames[at + head] = first;
+  const from = at + head + 1;
+  if (textBytes === text.length) frames.write(text, from, "latin1");
+  else frames.write(text, from, "utf8");
+  return from + textBytes;
+}
+
 /** A whole binary message as a server's frame. */
 export function encodeBinary(data: Uint8Array): Buffer {
   return encodeFrame(Opcode.binary, data);
@@ -71,16 +90,16 @@ function headLength(length: number): number {
   return length < 126 ? 2 : length < 0x10000 ? 4 : 10;
 }
 
-function writeHead(frame: Buffer, first: number, maskBit: number, length: number): void {
-  frame[0] = first;
+function writeHead(frame: Buffer, first: number, maskBit: number, length: number, at = 0): void {
+  frame[at] = first;
   if (length < 126) {
-    frame[1] = maskBit | length;
+    frame[at + 1] = maskBit | length;
   } else if (length < 0x10000) {
-    frame[1] = maskBit | 126;
-    frame.writeUInt16BE(length, 2);
+    frame[at + 1] = maskBit | 126;
+    frame.writeUInt16BE(length, at + 2);
   } else {
-    frame[1] = maskBit | 127;
-    frame.writeUInt32BE(Math.floor(length / 0x100000000), 2);
-    frame.writeUInt32BE(length % 0x100000000, 6);
+    frame[at + 1] = maskBit | 127;
+    frame.writeUInt32BE(Math.floor(length / 0x100000000), at + 2);
+    frame.writeUInt32BE(length % 0x100000000, at + 6);
   }
 }
