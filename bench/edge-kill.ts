@@ -5,7 +5,8 @@
 import { once } from "node:events";
 import { ledgeredConfiguration, openSurvivors, startSurvivors, untilHere } from "./handover.ts";
 import type { SurvivorsResult, SurvivorsTask } from "./load/survivors.ts";
-import { freePort, startTideway, temporaryFolder } from "./measure/contenders.ts";
+import { freePort } from "@tideway/scripts/free-port";
+import { startTideway, temporaryFolder } from "./measure/contenders.ts";
 import type { Core } from "./measure/processes.ts";
 import { aligned } from "./measure/table.ts";
 

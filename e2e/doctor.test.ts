@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { type TestContext, test } from "node:test";
+import { freePort } from "@tideway/scripts/free-port";
 import { RunningTideway, temporaryFolder, tideway, writeConfiguration } from "./harness/tideway.ts";
 
 interface Report {
@@ -19,15 +20,6 @@ async function examine(configuration: string): Promise<Report & { code: number |
   const { code, stdout, stderr } = await tideway(["doctor", "--json", configuration]);
   assert.equal(stderr, "");
   return { code, ...(JSON.parse(stdout) as Report) };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 function folderFor(t: TestContext): string {

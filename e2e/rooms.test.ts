@@ -219,6 +219,8 @@ suite("rooms over plain HTTP", { skip: requires("chromium") }, () => {
     t.after(() => publisher.stop());
     for (let kill = 0; kill < 2; kill++) {
       await publisher.more(60);
+      // A start may be over before the browser tries again: the second kill would be no loss of a connection to it.
+      await person.page.waitForFunction(`opened > ${kill}`);
       await tideway.kill();
       tideway = await RunningTideway.start(configuration, { PORT: String(port) });
     }

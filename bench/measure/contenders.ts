@@ -3,10 +3,10 @@
  * with a configuration of the benchmark's. Owns how they are started and found, never what they are told to do.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "@tideway/scripts/free-port";
 import { findProgram } from "@tideway/scripts/requires";
 import { haproxyConfiguration } from "../peers/haproxy.ts";
 import { nginxConfiguration } from "../peers/nginx.ts";
@@ -32,14 +32,6 @@ export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "tideway-bench-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
   return folder;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 const origins = {

@@ -15,6 +15,7 @@ import { Agent, Client, type Dispatcher, request } from "undici";
 import { RunningTideway, temporaryFolder, tideway, until, writeConfiguration } from "../harness/tideway.ts";
 import type { Echo, Owner } from "./origins.ts";
 
+export { freePort } from "@tideway/scripts/free-port";
 export { type CommandResult, tideway, until } from "../harness/tideway.ts";
 export * from "./origins.ts";
 export * from "./peers.ts";

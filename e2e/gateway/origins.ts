@@ -111,16 +111,6 @@ export class Held {
   }
 }
 
-/** A port on which nobody listens. */
-export async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 /** Accepts connections and hands them over; broken ones are nobody's fault. */
 export async function tcpOrigin(t: Owner, handle: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>();

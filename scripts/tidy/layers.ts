@@ -4,8 +4,8 @@ import { isTest } from "./repository.ts";
 import { isFrontDoor, type Room, roomOf, siblings, tiers, wiringOnly } from "./rooms.ts";
 import type { Import, Source } from "./source.ts";
 
-/** The one script that tests of packages import: how they learn that a program is missing. */
-const openToTests = "scripts/requires.ts";
+/** What tests of packages import of the scripts: how they learn that a program is missing, and a port for one that is there. */
+const openToTests: readonly string[] = ["scripts/requires.ts", "scripts/free-port.ts"];
 
 export function importDirection(repository: Repository): Finding[] {
   const findings: Finding[] = [];
@@ -27,7 +27,7 @@ function faultOf(repository: Repository, source: Source, imported: Import): stri
     return /\.(?:css|json|svg|html)$/.test(specifier) ? null : `${specifier} leads nowhere`;
   if (target.kind !== "file") return null;
   const isRelative = specifier.startsWith(".");
-  if (target.path === openToTests && isTest(source.path) && !isRelative) return null;
+  if (openToTests.includes(target.path) && isTest(source.path) && !isRelative) return null;
   const home = repository.packageOf(source.path);
   const owner = repository.packageOf(target.path);
   if (isRelative && home !== owner) return `${specifier} leaves the package: import ${owner?.name} by name`;

@@ -36,7 +36,7 @@ const sound: Readonly<Record<string, string>> = {
   "packages/edge/listener/index.ts": `import { parse } from "@tideway/wire/http1";\nexport const worker = new URL("./worker.ts", import.meta.url) + parse;\n`,
   "packages/edge/listener/README.md": "",
   "packages/edge/listener/worker.ts": `export {};\n`,
-  "packages/edge/listener/listener.test.ts": `import test from "node:test";\nimport { WebSocket } from "ws";\nimport { fake } from "@tideway/base/testing";\nimport { now } from "@tideway/edge/clock";\nimport { check } from "fast-check";\nimport { requires } from "@tideway/scripts/requires";\ntest("a", { skip: requires("dig") }, () => [WebSocket, fake, now, check]);\n`,
+  "packages/edge/listener/listener.test.ts": `import test from "node:test";\nimport { WebSocket } from "ws";\nimport { fake } from "@tideway/base/testing";\nimport { now } from "@tideway/edge/clock";\nimport { check } from "fast-check";\nimport { freePort } from "@tideway/scripts/free-port";\nimport { requires } from "@tideway/scripts/requires";\ntest("a", { skip: requires("dig") }, () => [WebSocket, fake, now, check, freePort]);\n`,
   "packages/edge/files/index.ts": `export const files = 1;\n`,
   "packages/edge/files/README.md": "",
   "apps/demo/package.json": JSON.stringify({ name: "demo", dependencies: { "@tideway/wire": "1.0.0" } }),
@@ -45,8 +45,9 @@ const sound: Readonly<Record<string, string>> = {
   "apps/demo/server/main.ts": `import { parse } from "@tideway/wire/http1";\nimport { limit } from "../contract.ts";\nparse(limit);\n`,
   "apps/demo/web/index.html": `<script type="module" src="/page.tsx"></script>`,
   "apps/demo/web/page.tsx": `import { limit } from "../contract.ts";\nexport const page = <p>It's {limit}</p>;\n`,
-  "scripts/package.json": JSON.stringify({ name: "@tideway/scripts", exports: { "./requires": "./requires.ts" } }),
+  "scripts/package.json": JSON.stringify({ name: "@tideway/scripts", exports: { "./requires": "./requires.ts", "./free-port": "./free-port.ts" } }),
   "scripts/requires.ts": `export const requires = (name: string) => name;\n`,
+  "scripts/free-port.ts": `export const freePort = () => 1;\n`,
 };
 
 function findings(changes: Readonly<Record<string, string>> = {}, ratchet: Ratchet = {}): Finding[] {

@@ -6,31 +6,18 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { freePort } from "@tideway/scripts/free-port";
 import { findProgram, requires } from "@tideway/scripts/requires";
 import { connected, hear, until } from "../tunnel/testing.ts";
-import { open, TcpServer, tcpRig } from "./rig.testing.ts";
+import { open, tcpRig } from "./rig.testing.ts";
 
-/** A port that is free now. */
-async function freePort(): Promise<number> {
-  const server = await TcpServer.open();
-  const { port } = server;
-  await server.close();
-  return port;
-}
-
-/** Starts HAProxy on a port that was free; somebody else may have taken it meanwhile, then on another one. */
+/** Starts HAProxy; resolves with its port once it accepts connections. */
 async function startHaproxy(sectionsAt: (port: number) => string): Promise<number> {
-  for (let tries = 1; tries <= 10; tries++) {
-    const port = await freePort();
-    if (await startsAt(port, sectionsAt(port))) return port;
-  }
-  throw new Error("HAProxy did not start on any of ten ports");
-}
-
-async function startsAt(port: number, sections: string): Promise<boolean> {
+  const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "tideway-haproxy-"));
   const timeouts = "timeout connect 5s\n  timeout client 60s\n  timeout server 60s";
-  writeFileSync(join(folder, "haproxy.cfg"), `defaults\n  ${timeouts}\n${sections}\n`);
+  writeFileSync(join(folder, "haproxy.cfg"), `defaults\n  ${timeouts}\n${sectionsAt(port)}\n`);
   const haproxy = spawn(findProgram("haproxy")!, ["-db", "-f", join(folder, "haproxy.cfg")], { stdio: "ignore" });
   const exited = once(haproxy, "exit");
   open.push({
@@ -41,13 +28,14 @@ async function startsAt(port: number, sections: string): Promise<boolean> {
     },
   });
   for (let listening = false; !listening; ) {
-    if (haproxy.exitCode !== null) return false;
+    assert.equal(haproxy.exitCode, null, "HAProxy did not start");
+    await setTimeout(5);
     listening = await connected(port).then(
       (socket) => socket.destroy() !== null,
       () => false,
     );
   }
-  return true;
+  return port;
 }
 
 describe("beside HAProxy", { skip: requires("haproxy") }, () => {

@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { limits, type RequestHead } from "@tideway/base";
+import { freePort } from "@tideway/scripts/free-port";
 import { findProgram, requires } from "@tideway/scripts/requires";
 import { RequestDecoder } from "@tideway/wire/http1";
 import { combinedLines } from "./combined.ts";
@@ -80,15 +82,6 @@ function headOf(bytes: Buffer): RequestHead {
   return head;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 /** What the server answered, whole. */
 async function exchange(port: number, bytes: Buffer): Promise<string> {
   const socket = connect(port, "127.0.0.1");
@@ -109,6 +102,8 @@ test("each line is nginx's own, byte for byte but for the second it was written 
   const ended = once(nginx, "exit");
   t.after(() => nginx.kill("SIGKILL"));
   for (let listening = false; !listening; ) {
+    assert.equal(nginx.exitCode, null, "nginx did not start");
+    await setTimeout(5);
     listening = await exchange(port, Buffer.from("GET /ready HTTP/1.0\r\n\r\n")).then(
       () => true,
       () => false,

@@ -4,12 +4,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { parseAddressRanges } from "@tideway/base";
 import type { RequestRecord } from "@tideway/edge/listener";
+import { freePort } from "@tideway/scripts/free-port";
 import { findProgram, requires } from "@tideway/scripts/requires";
 import { gateway, origin } from "./gateway.testing.ts";
 import { open } from "./rig.testing.ts";
@@ -56,15 +58,6 @@ listen front
   server next 127.0.0.1:${next}
 `;
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 /** Starts a proxy; resolves with its port once it accepts connections. */
 async function front(name: "nginx" | "haproxy", next: number): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), `tideway-${name}-`));
@@ -88,6 +81,7 @@ async function front(name: "nginx" | "haproxy", next: number): Promise<number> {
     socket.destroy();
     if (heard === true) return port;
     assert.equal(child.exitCode, null, `${name} did not start`);
+    await setTimeout(5);
   }
 }
 

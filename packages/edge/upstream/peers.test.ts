@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { freePort } from "@tideway/scripts/free-port";
 import { findProgram, requires } from "@tideway/scripts/requires";
 import type { Asker, ProxyVersion } from "./index.ts";
 import { open, Sent, serviceOf } from "./sent.testing.ts";
@@ -40,15 +40,6 @@ frontend front
 `;
 
 const peers = { nginx, haproxy };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** Starts it; whether it listens is for the probes of the service to find out. */
 async function start(name: keyof typeof peers): Promise<number> {
