@@ -3,9 +3,9 @@
  * is back by the stock client's rules, and what of the events, which go on, was lost or came twice. Counted by the clients.
  */
 import { once } from "node:events";
+import { freePort } from "@tideway/scripts/free-port";
 import { ledgeredConfiguration, openSurvivors, startSurvivors, untilHere } from "./handover.ts";
 import type { SurvivorsResult, SurvivorsTask } from "./load/survivors.ts";
-import { freePort } from "@tideway/scripts/free-port";
 import { startTideway, temporaryFolder } from "./measure/contenders.ts";
 import type { Core } from "./measure/processes.ts";
 import { aligned } from "./measure/table.ts";

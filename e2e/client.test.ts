@@ -33,6 +33,10 @@ async function openHere(make: (typeof servers)[number][1]): Promise<Place> {
   const http = createServer(servePage);
   const server: CasesServer = make(http, caseOptions as object);
   serveCases(server);
+  // `socket.io` waits so long for a last poll of one that it cut off. Longer than this file may stay open after its tests.
+  server.engine.on("connection", ({ transport }: { transport: object }) => {
+    if ("closeTimeout" in transport) transport.closeTimeout = 1_000;
+  });
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
   return {

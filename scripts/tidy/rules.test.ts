@@ -45,7 +45,7 @@ const sound: Readonly<Record<string, string>> = {
   "apps/demo/server/main.ts": `import { parse } from "@tideway/wire/http1";\nimport { limit } from "../contract.ts";\nparse(limit);\n`,
   "apps/demo/web/index.html": `<script type="module" src="/page.tsx"></script>`,
   "apps/demo/web/page.tsx": `import { limit } from "../contract.ts";\nexport const page = <p>It's {limit}</p>;\n`,
-  "scripts/package.json": JSON.stringify({ name: "@tideway/scripts", exports: { "./requires": "./requires.ts", "./free-port": "./free-port.ts" } }),
+  "scripts/package.json": `{"name":"@tideway/scripts","exports":{"./requires":"./requires.ts","./free-port":"./free-port.ts"}}`,
   "scripts/requires.ts": `export const requires = (name: string) => name;\n`,
   "scripts/free-port.ts": `export const freePort = () => 1;\n`,
 };
