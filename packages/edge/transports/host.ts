@@ -14,8 +14,8 @@ export interface SessionHost {
   readonly heartbeats: Heartbeats;
   /** Of polling answers; null when they are not compressed. */
   readonly compressor: PayloadCompressor | null;
-  /** Calls `flush` at the end of this tick. */
-  flushLater(session: Session): void;
+  /** Calls `flush` at the end of this tick; perhaps earlier, when the queue begins with an `answer` that no poll waits for. */
+  flushLater(session: Session, answer: boolean): void;
   /** The session takes nothing in any more: tells its hub's side at the end of this tick. */
   ended(session: Session): void;
   /** Requests that name the session find it no more. */

@@ -287,13 +287,13 @@ export class Session implements WatchableLine, HeartbeatOwner, IntakeOwner, Poll
 
   #enqueue(packet: Outgoing): void {
     this.#queue.push(packet);
-    this.#later();
+    this.#later(packet.personal === true && this.#socket !== null);
   }
 
-  #later(): void {
+  #later(answer = false): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    this.#host.flushLater(this);
+    this.#host.flushLater(this, answer);
   }
 
   /** The bound is reached: tries the transport, then drops volatile packets, then gives up. False: not to be queued. */

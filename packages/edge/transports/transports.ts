@@ -23,6 +23,7 @@ import { refuseWith } from "./rooms/answer.ts";
 import { RoomsDoor } from "./rooms/door.ts";
 import { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
+import { TickEnd } from "./tick.ts";
 import { type Incoming, obstacles, verify, verifyContinuation, verifyHandshake } from "./verify.ts";
 import { Framings, type Switched, unheard, type WebSocketOwner, WebSocketTransport } from "./websocket.ts";
 import { granted } from "./wishes.ts";
@@ -59,10 +60,7 @@ class EngineTransports implements Transports, SessionHost {
   #wishes = "";
   #stopped = false;
   readonly #held = new Set<() => void>(); // see admission.ts
-  #dirty: Session[] = [];
-  #ended: Session[] = [];
-  #scheduled = false;
-  readonly #endTick = () => this.#flushAll();
+  readonly #tick: TickEnd;
 
   constructor(options: TransportsOptions) {
     const { settings, logger } = settle(options);
@@ -77,6 +75,14 @@ class EngineTransports implements Transports, SessionHost {
     this.#logger = logger;
     this.#rooms = RoomsDoor.of(options, settings, logger, this.counters);
     this.#refusals = new Refusals(options, this.counters, logger);
+    this.#tick = new TickEnd(
+      options.clock,
+      () => {
+        this.#joiners.forget();
+        this.compressor?.forget();
+      },
+      (session) => this.#tellEnd(session),
+    );
   }
 
   get clientsCount(): number {
@@ -120,14 +126,12 @@ class EngineTransports implements Transports, SessionHost {
 
   /* ---------------------------------------------------------------- SessionHost */
 
-  flushLater(session: Session): void {
-    this.#dirty.push(session);
-    this.#schedule();
+  flushLater(session: Session, answer: boolean): void {
+    this.#tick.flush(session, answer);
   }
 
   ended(session: Session): void {
-    this.#ended.push(session);
-    this.#schedule();
+    this.#tick.ended(session);
   }
 
   forget(session: Session): void {
@@ -140,27 +144,10 @@ class EngineTransports implements Transports, SessionHost {
     this.#logger.info(life, "connection closed");
   }
 
-  #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    this.clock.defer(this.#endTick);
-  }
-
-  #flushAll(): void {
-    this.#scheduled = false;
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const session of dirty) session.flush();
-    this.#joiners.forget();
-    this.compressor?.forget();
-    const ended = this.#ended;
-    if (ended.length === 0) return;
-    this.#ended = [];
-    for (const session of ended) {
-      this.counters.closed++;
-      session.connection?.closed(session.reason);
-      this.#options.onClosed?.(session.id, session.reason);
-    }
+  #tellEnd(session: Session): void {
+    this.counters.closed++;
+    session.connection?.closed(session.reason);
+    this.#options.onClosed?.(session.id, session.reason);
   }
 
   /** The application's options hold from now on, for sessions to come, where the operator has not spoken. */
