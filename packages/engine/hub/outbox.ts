@@ -7,8 +7,10 @@ import type { ServerPort, ToServer } from "./contract.ts";
 
 export class Outbox {
   readonly #logger: Logger;
-  #ports: ServerPort[] = [];
-  #messages: ToServer[] = [];
+  // Places that are used again: most transitions say one thing.
+  readonly #ports: (ServerPort | null)[] = [];
+  readonly #messages: (ToServer | null)[] = [];
+  #count = 0;
   #depth = 0;
   #sending = false;
 
@@ -33,20 +35,23 @@ export class Outbox {
 
   /** Ends it; the outermost one's end lets the messages out. */
   leave(): void {
-    if (--this.#depth > 0 || this.#sending || this.#messages.length === 0) return;
+    if (--this.#depth > 0 || this.#sending || this.#count === 0) return;
     this.#sending = true;
     try {
-      for (let at = 0; at < this.#messages.length; at++) this.#send(this.#ports[at]!, this.#messages[at]!);
+      for (let at = 0; at < this.#count; at++) {
+        const [port, message] = [this.#ports[at]!, this.#messages[at]!];
+        this.#ports[at] = this.#messages[at] = null;
+        this.#send(port, message);
+      }
     } finally {
-      this.#ports = [];
-      this.#messages = [];
+      this.#count = 0;
       this.#sending = false;
     }
   }
 
   push(port: ServerPort, message: ToServer): void {
-    this.#ports.push(port);
-    this.#messages.push(message);
+    this.#ports[this.#count] = port;
+    this.#messages[this.#count++] = message;
   }
 
   #send(port: ServerPort, message: ToServer): void {
