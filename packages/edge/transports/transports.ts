@@ -178,7 +178,10 @@ class EngineTransports implements Transports, SessionHost {
       fields: cors === null ? [] : corsFields(cors, rule, origin),
       admission: null,
     };
-    if (this.#options.door?.asks === true) this.#ask(this.#options.door, incoming, rule);
+    const { door } = this.#options;
+    // Who has waited does not wait again.
+    const isNew = incoming.sid === "" && !(exchange instanceof HeldExchange);
+    if (door?.asks === true || (isNew && door?.crowded === true)) this.#ask(door, incoming, rule);
     else this.#verify(incoming, rule);
   }
 

@@ -48,7 +48,7 @@ function open(limits: Partial<HubLimits> = {}) {
 
 test("before the first server has said what it wants, requests wait, and then begin anew", () => {
   const { hub, join, decided, ask } = open();
-  assert.equal(hub.door.asks, true);
+  assert.deepEqual([hub.door.asks, hub.door.crowded], [true, false]);
   ask();
   const server = join(null);
   assert.equal(decided.length, 0, "hello alone says nothing of it");
@@ -66,11 +66,22 @@ test("of those who waited fifty are let in a turn, the first first, so that the 
   assert.equal(order.length, 50);
   join(false);
   assert.equal(order.length, 50, "another server's word does not hurry them");
+  assert.equal(hub.door.crowded, true);
+  hub.door.ask(request, (verdict) => verdict?.outcome === "again" && order.push(120));
+  assert.equal(order.length, 50, "who comes meanwhile is not let in before them");
   clock.advance(0);
+  assert.equal(hub.door.crowded, false);
   assert.deepEqual(
     order,
-    Array.from({ length: 120 }, (_, n) => n),
+    Array.from({ length: 121 }, (_, n) => n),
   );
+});
+
+test("where no more may wait nobody is sent behind those who do", () => {
+  const { hub, join, decided, ask } = open({ requestQuestionsMax: 60 });
+  for (let n = 0; n < 60; n++) ask();
+  join(false);
+  assert.deepEqual([decided.length, hub.door.crowded], [50, false]);
 });
 
 test("a server that asks is shown those who waited fifty a turn, another gets those of one that goes meanwhile", () => {

@@ -51,6 +51,10 @@ export class Door implements RequestDoor {
     return this.#all?.asks ?? true;
   }
 
+  get crowded(): boolean {
+    return this.#putting && this.#questions.size < this.#surroundings.limits.requestQuestionsMax;
+  }
+
   get hears(): boolean {
     return this.#all?.hears === true;
   }
@@ -69,7 +73,7 @@ export class Door implements RequestDoor {
     const question: Question = { request, decide, early: this.#all === null, seat: null, timer: null };
     this.#questions.set(number, question);
     question.timer = clock.after(decideMs, () => outbox.run(() => this.#giveUp(question)));
-    outbox.run(() => this.#put(number, question));
+    if (!this.#putting) outbox.run(() => this.#put(number, question));
     return number;
   }
 

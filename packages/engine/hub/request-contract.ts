@@ -49,6 +49,8 @@ export interface RequestRefusal {
 export interface RequestDoor {
   /** Whether they are to be shown at all, as of now. */
   readonly asks: boolean;
+  /** Whether some that waited are still to be let in: one that opens a session belongs behind them, and is to be shown too. */
+  readonly crowded: boolean;
   /** Asks a server. `decide` is called once: with null when none answers in time. Returns the question's number. */
   ask(request: ClientRequest, decide: (verdict: Verdict | null) => void): number;
   /** No session has come of the request. One that has is told by `Hub.open`. */

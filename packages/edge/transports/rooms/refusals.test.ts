@@ -270,7 +270,7 @@ test("an application elsewhere is shown the request first: its no is 403, its ow
   let verdict: Verdict | null = null;
   let asks = 0;
   const door: RequestDoor = {
-    ...{ asks: true, hears: false, wishes: "", over() {}, refused() {} },
+    ...{ asks: true, crowded: false, hears: false, wishes: "", over() {}, refused() {} },
     ask(_request, decide) {
       decide(verdict);
       return ++asks;
@@ -300,10 +300,38 @@ test("an application elsewhere is shown the request first: its no is 403, its ow
   assert.equal(asks, before + 2, "asked again");
 });
 
+test("who comes to a crowded door waits behind those who wait, once, and is not judged; sessions that are there go on", () => {
+  const again: Verdict = {
+    ...{ outcome: "again", status: 0, message: "", session: "", origin: false },
+    ...{ fields: [], granted: [], body: new Uint8Array() },
+  };
+  const decisions: ((verdict: Verdict | null) => void)[] = [];
+  const door: RequestDoor = {
+    ...{ asks: false, crowded: true, hears: false, wishes: "", over() {}, refused() {} },
+    ask: (_request, decide) => decisions.push(decide),
+  };
+  const stage = new RoomStage({ door });
+  const comes = (query: string, path = "/socket.io/") => {
+    const exchange = new FakeExchange({ path, query });
+    stage.transports.handle(exchange);
+    return exchange;
+  };
+  const handshake = comes("EIO=4&transport=polling");
+  assert.deepEqual([decisions.length, handshake.status], [1, 0]);
+  decisions[0]!(again);
+  assert.equal(handshake.status, 200);
+  const { sid } = JSON.parse(handshake.body.slice(1)) as { sid: string };
+  const poll = comes(`EIO=4&transport=polling&sid=${sid}`);
+  assert.equal(comes("", "/socket.io/rooms/a/events").status, 200);
+  assert.equal(decisions.length, 1, "nobody else has to wait");
+  stage.transports.close();
+  assert.equal(poll.status, 200, "it was a poll like any other");
+});
+
 test("what waits for an application elsewhere is answered with 503 when the service ends, once", () => {
   const decisions: ((verdict: Verdict | null) => void)[] = [];
   const door: RequestDoor = {
-    ...{ asks: true, hears: false, wishes: "", over() {}, refused() {} },
+    ...{ asks: true, crowded: false, hears: false, wishes: "", over() {}, refused() {} },
     ask: (_request, decide) => decisions.push(decide),
   };
   const stage = new RoomStage({ door });
