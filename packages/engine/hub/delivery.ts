@@ -10,6 +10,7 @@ import type { Namespace } from "./namespace.ts";
 import { encodeOffset } from "./offsets.ts";
 import { Packet, payloadWeight } from "./outgoing.ts";
 import { type Readers, roomEvent } from "./readers.ts";
+import { RecentEvent } from "./recent.ts";
 import type { Registry } from "./registry.ts";
 import type { RoomEvent } from "./room-contract.ts";
 import type { ServerSeat } from "./seat.ts";
@@ -133,7 +134,7 @@ export class Delivery {
     const { recent, surroundings } = this.#registry;
     if (!surroundings.recovery && readers === null) return;
     const event = readers === null || rooms.length === 0 ? null : roomEvent(namespace.offset, at, emit.payload);
-    recent.keep(namespace.recent, { seq, rooms, except, packet, event });
+    recent.keep(namespace.recent, new RecentEvent({ seq, rooms, except }, packet, event));
     if (readers !== null && event !== null) this.#tellReaders(readers, emit, event, seq);
   }
 

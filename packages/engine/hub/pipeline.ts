@@ -7,18 +7,53 @@
 import type { Outbox } from "./outbox.ts";
 import { Queue } from "./queue.ts";
 
-interface Entry {
-  /** Asks the store; null when nothing is asked, or it has been. */
-  start: (() => void) | null;
+type Ask<T> = (done: (answer: T) => void) => void;
+
+/**
+ * Lets go of what it was given as soon as it has used it: entries of plain closures were garbage that held the next garbage,
+ * and the collector of the young copied every event of the last second, for ten milliseconds.
+ */
+class Entry<T = unknown> {
   ready: boolean;
   /** Nothing behind it may be given to the store before it has taken effect. */
   readonly barrier: boolean;
-  apply: () => void;
+  /** Null when nothing is asked, or it has been. */
+  #ask: Ask<T> | null;
+  #apply: ((answer: T) => void) | null;
+  #answer: T | undefined;
+
+  constructor(ask: Ask<T> | null, apply: (answer: T) => void, barrier = false) {
+    this.ready = ask === null;
+    this.barrier = barrier;
+    this.#ask = ask;
+    this.#apply = apply;
+  }
+
+  /** Asks the store, once; `onReady` is called when it has answered. */
+  start(onReady: () => void): void {
+    const ask = this.#ask;
+    this.#ask = null;
+    ask?.((answer) => {
+      this.#answer = answer;
+      this.ready = true;
+      onReady();
+    });
+  }
+
+  /** Takes effect. */
+  apply(): void {
+    const apply = this.#apply;
+    const answer = this.#answer as T;
+    this.#apply = null;
+    this.#answer = undefined;
+    apply?.(answer);
+  }
 }
 
 export class Pipeline {
   readonly #entries = new Queue<Entry>();
   readonly #outbox: Outbox;
+  readonly #onReady = () => this.#drain();
   #barriers = 0;
   #draining = false;
 
@@ -44,7 +79,7 @@ export class Pipeline {
   /** Runs `apply` in its turn. */
   run(apply: () => void): void {
     if (this.idle && !this.#draining) apply();
-    else this.#entries.push({ start: null, ready: true, barrier: false, apply });
+    else this.#entries.push(new Entry(null, apply));
   }
 
   /** The same, and what goes in later is not given to the store before. */
@@ -54,22 +89,14 @@ export class Pipeline {
       return;
     }
     this.#barriers++;
-    this.#entries.push({ start: null, ready: true, barrier: true, apply });
+    this.#entries.push(new Entry(null, apply, true));
   }
 
   /** Asks at once (unless a barrier stands before it), and runs `apply` with the answer in its turn. */
-  ask<T>(start: (done: (answer: T) => void) => void, apply: (answer: T) => void): void {
-    const entry: Entry = { start: null, ready: false, barrier: false, apply: () => {} };
-    entry.start = () => {
-      entry.start = null;
-      start((answer) => {
-        entry.apply = () => apply(answer);
-        entry.ready = true;
-        this.#drain();
-      });
-    };
-    this.#entries.push(entry);
-    if (this.#barriers === 0) entry.start();
+  ask<T>(start: Ask<T>, apply: (answer: T) => void): void {
+    const entry = new Entry(start, apply);
+    this.#entries.push(entry as Entry);
+    if (this.#barriers === 0) entry.start(this.#onReady);
   }
 
   #drain(): void {
@@ -93,7 +120,7 @@ export class Pipeline {
   #startBehind(): void {
     for (const entry of this.#entries) {
       if (entry.barrier) return;
-      entry.start?.();
+      entry.start(this.#onReady);
     }
   }
 }

@@ -9,13 +9,41 @@ import { Packet, payloadWeight } from "./outgoing.ts";
 import { Queue } from "./queue.ts";
 import type { RoomEvent } from "./room-contract.ts";
 
-export interface RecentEvent {
+export class RecentEvent {
   readonly seq: number;
   readonly rooms: readonly string[];
   readonly except: readonly string[];
-  readonly packet: Outgoing;
   /** For those who read its rooms over plain HTTP; null where nobody may or could, and for events of no room. */
   readonly event: RoomEvent | null;
+  readonly bytes: number;
+  readonly #text: string;
+  readonly #attachments: readonly Uint8Array[];
+  readonly #compress: boolean;
+  #packet: Outgoing | null = null;
+
+  constructor(
+    { seq, rooms, except }: Pick<StoredEvent, "seq" | "rooms" | "except">,
+    { text, attachments, bytes, compress }: Outgoing,
+    event: RoomEvent | null,
+  ) {
+    this.seq = seq;
+    this.rooms = rooms;
+    this.except = except;
+    this.event = event;
+    this.bytes = bytes;
+    this.#text = text;
+    this.#attachments = attachments;
+    this.#compress = compress;
+  }
+
+  /**
+   * For those who come back, one for all. Not the packet that went out: its frames and all that belongs to them would stay
+   * too, and be copied by collection after collection, although most events are asked for by nobody.
+   */
+  get packet(): Outgoing {
+    this.#packet ??= new Packet(this.#text, this.#attachments, false, this.#compress);
+    return this.#packet;
+  }
 }
 
 /** One stream's part: dense, the oldest first. */
@@ -76,10 +104,7 @@ export function readRecent(
         finish();
         return;
       }
-      const page = stored.map((event): RecentEvent => {
-        const { seq, rooms, except } = event;
-        return { seq, rooms, except, packet: storedPacket(namespace, epoch, event), event: null };
-      });
+      const page = stored.map((event) => new RecentEvent(event, storedPacket(namespace, epoch, event), null));
       for (const event of page) bytes += weightOf(event);
       pages.push(page);
       readUpTo(after);
@@ -95,5 +120,5 @@ export function recentEvent(stream: RecentOfStream, seq: number): RecentEvent | 
 }
 
 function weightOf(event: RecentEvent): number {
-  return 256 + event.packet.bytes + (event.event === null ? 0 : payloadWeight(event.event.payload));
+  return 256 + event.bytes + (event.event === null ? 0 : payloadWeight(event.event.payload));
 }
