@@ -52,6 +52,9 @@ export interface BroadcastFlags {
   readonly key?: string;
 }
 
+const noRooms: ReadonlySet<Room> = new Set();
+const noFlags: BroadcastFlags = {};
+
 export class BroadcastOperator<EmitEvents extends EventsMap = DefaultEventsMap, SocketData = Any> {
   readonly #audience: Audience;
   readonly #rooms: ReadonlySet<Room>;
@@ -60,9 +63,9 @@ export class BroadcastOperator<EmitEvents extends EventsMap = DefaultEventsMap, 
 
   constructor(
     audience: Audience,
-    rooms: ReadonlySet<Room> = new Set(),
-    except: ReadonlySet<Room> = new Set(),
-    flags: BroadcastFlags = {},
+    rooms: ReadonlySet<Room> = noRooms,
+    except: ReadonlySet<Room> = noRooms,
+    flags: BroadcastFlags = noFlags,
   ) {
     this.#audience = audience;
     this.#rooms = rooms;
@@ -239,7 +242,7 @@ export class RemoteSocket<EmitEvents extends EventsMap = DefaultEventsMap, Socke
     this.handshake = readHandshake(found.handshake, found.auth);
     this.rooms = new Set(found.rooms);
     this.data = (found.data === "" ? {} : JSON.parse(found.data)) as SocketData;
-    this.#operator = new BroadcastOperator(audience, new Set([this.id]), new Set(), { single: true });
+    this.#operator = new BroadcastOperator(audience, new Set([this.id]), noRooms, { single: true });
   }
 
   timeout(timeout: number): BroadcastOperator<DecorateAcknowledgements<EmitEvents>, SocketData> {
@@ -300,6 +303,7 @@ function collectAnswers(done: AnyFunction, single: boolean): AnswerCollector {
 
 function plus(rooms: ReadonlySet<Room>, more: Room | Room[]): Set<Room> {
   const all = new Set(rooms);
-  for (const room of [more].flat()) all.add(room);
+  if (!Array.isArray(more)) return all.add(more);
+  for (const room of more) all.add(room);
   return all;
 }
