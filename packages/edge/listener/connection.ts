@@ -360,23 +360,28 @@ export class Connection implements RequestSink, SocketOwner, Line, Reader {
     this.#leave();
   }
 
-  /** Looks at the limits of time. Called about once a second. */
-  sweep(now: number): void {
+  /** Looks at the limits of time. Called about once a second; true when it was ended for one of them. */
+  sweep(now: number): boolean {
     const age = this.#watch.age(now);
     if (this.#state === State.ready) {
       const { headTimeoutMs, idleTimeoutMs } = this.server.limits;
       if (this.#intake.phase !== Phase.head) {
-        if (age >= idleTimeoutMs) this.#finish();
-        else if (age >= FORGET_MS) this.#intake.forget();
-      } else if (age >= headTimeoutMs) this.#refuse(Limit.headTime, null);
-      return;
+        if (age >= FORGET_MS) this.#intake.forget();
+        if (age < idleTimeoutMs) return false;
+        this.#finish();
+        return true;
+      }
+      if (age < headTimeoutMs) return false;
+      this.#refuse(Limit.headTime, null);
+      return true;
     }
     let verdict = this.#watch.judgeOutput(now, this.output.sent, this.output.waiting);
     const exchange = this.#exchange;
     if (this.#state !== State.busy || exchange === null) {
       const lingerMs = this.server.stopping ? LINGER_STOPPING_MS : LINGER_MS;
-      if (verdict !== Verdict.fine || (age >= lingerMs && this.output.flushed)) this.#socket.destroy();
-      return;
+      if (verdict === Verdict.fine && (age < lingerMs || !this.output.flushed)) return false;
+      this.#socket.destroy();
+      return true;
     }
     if (exchange.received || this.#intake.paused || exchange.awaitsContinue) this.#watch.restart(now, exchange.bytesIn);
     else if (verdict === Verdict.fine) verdict = this.#watch.judgeInput(now, exchange.bytesIn);
@@ -385,5 +390,6 @@ export class Connection implements RequestSink, SocketOwner, Line, Reader {
       this.#lose(ExchangeEnd.gone);
       this.#socket.destroy();
     }
+    return verdict !== Verdict.fine;
   }
 }

@@ -3,16 +3,11 @@
  * is the door's to decide, what a request means `onExchange`'s.
  */
 import { createServer, type Server } from "node:net";
-import { listenFault, type Timer } from "@tideway/base";
-import {
-  type Listener,
-  type ListenerChanges,
-  type ListenerCounters,
-  type ListenerOptions,
-  SWEEP_MS,
-} from "./contract.ts";
+import { listenFault } from "@tideway/base";
+import type { Listener, ListenerChanges, ListenerCounters, ListenerOptions } from "./contract.ts";
 import { Door } from "./door.ts";
 import { Shared } from "./shared.ts";
+import { Sweep } from "./sweep.ts";
 
 const KEEP_ALIVE_PROBE_MS = 60_000;
 /** Connections that wait to be accepted: over it a client hears nothing, and tries again after 1, 3, 7 s. The system has a bound of its own. */
@@ -27,12 +22,13 @@ class HttpListener implements Listener {
   readonly #shared: Shared;
   readonly #door: Door;
   readonly #server: Server;
-  #sweep: Timer | undefined;
+  readonly #sweep: Sweep;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#shared = new Shared(options);
     this.#door = new Door(this.#shared);
+    this.#sweep = new Sweep(options.clock, this.#shared.connections, (now) => this.#door.sweep(now));
     this.#server = createServer(
       {
         allowHalfOpen: true,
@@ -61,7 +57,7 @@ class HttpListener implements Listener {
         server.off("error", refuse);
         server.on("error", (error) => this.#door.acceptingFailed(error));
         this.#shared.census.join(this.#shared);
-        this.#sweepLater();
+        this.#sweep.start();
         const address = server.address();
         const bound = typeof address === "object" && address !== null ? address : { address: host, port };
         resolve({ host: bound.address, port: bound.port });
@@ -86,16 +82,7 @@ class HttpListener implements Listener {
         for (const connection of shared.connections) connection.breakOff();
       });
     });
-    this.#sweep?.cancel();
+    this.#sweep.stop();
     shared.census.part(shared);
-  }
-
-  #sweepLater(): void {
-    this.#sweep = this.#options.clock.after(SWEEP_MS, () => {
-      const now = this.#options.clock.now();
-      for (const connection of this.#shared.connections) connection.sweep(now);
-      this.#door.sweep(now);
-      this.#sweepLater();
-    });
   }
 }
