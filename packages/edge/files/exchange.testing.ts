@@ -4,7 +4,16 @@
  */
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
@@ -150,4 +159,15 @@ export async function run(exchange: FakeExchange, on = files, strip?: string): P
 }
 export const get = (path: string, fields: Record<string, string> = {}, on = files) =>
   run(new FakeExchange("GET", path, fields), on);
-export const descriptors = () => readdirSync("/proc/self/fd").length;
+/** How many descriptors of files below the folder are open. */
+export function openFiles(): number {
+  const target = (descriptor: string) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`);
+    } catch {
+      // It was that of the listing itself.
+      return "";
+    }
+  };
+  return readdirSync("/proc/self/fd").filter((descriptor) => target(descriptor).startsWith(root)).length;
+}

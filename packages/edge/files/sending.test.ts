@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { ExchangeEnd } from "@tideway/base";
 import { FakeClock } from "@tideway/base/testing";
-import { big, descriptors, FakeExchange, files, folder, get, put, root, run, target } from "./exchange.testing.ts";
+import { big, FakeExchange, files, folder, get, openFiles, put, root, run, target } from "./exchange.testing.ts";
 import { FileSender } from "./send.ts";
 
 describe("sending", () => {
@@ -62,17 +62,18 @@ describe("sending", () => {
   });
 
   test("a client that goes at any moment leaves no descriptor open", async () => {
-    await get("/big.bin");
-    const before = descriptors();
+    let most = 0;
     for (let turns = 0; turns < 30; turns++) {
       const exchange = new FakeExchange("GET", "/big.bin");
       exchange.slow = true;
       files.handle(exchange);
       for (let i = 0; i < turns; i++) await new Promise(setImmediate);
+      most = Math.max(most, openFiles());
       exchange.handler?.onClose(ExchangeEnd.gone);
     }
-    while (descriptors() > before) await new Promise(setImmediate);
-    assert.equal(descriptors(), before);
+    assert.ok(most > 0, "some were being sent");
+    for (let left = 5_000; openFiles() > 0 && left > 0; left--) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(openFiles(), 0);
   });
 
   test("a file that becomes shorter while it is sent breaks the connection: it never looks whole", async () => {
